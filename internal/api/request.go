@@ -1,0 +1,195 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/weir-ml/weir/mlflow"
+)
+
+const (
+	defaultBodyLimit = 16 << 20 // bytes
+	batchBodyLimit   = 64 << 20
+	maxDepth         = 64 // nested JSON values
+)
+
+func bodyLimit(path string) int64 {
+	switch path {
+	case "mlflow/runs/log-batch", "mlflow/runs/log-inputs":
+		return batchBodyLimit
+	}
+	return defaultBodyLimit
+}
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// readRequest fills dst from the query of a GET or the JSON body of anything else, and from the path's values.
+// scan may read the body first; it must copy what it keeps.
+func readRequest(r *http.Request, limit int64, d *decoder, dst reflect.Value, scan func([]byte) bool) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		if r.URL.RawQuery != "" {
+			query, err := url.ParseQuery(r.URL.RawQuery)
+			if err != nil {
+				return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the query string cannot be decoded: %v", err)
+			}
+			return d.decodeQuery(query, r, dst)
+		}
+	} else if r.Method == http.MethodPost || r.Method == http.MethodPut {
+		if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
+			return err
+		}
+	}
+	buf := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(buf)
+	buf.Reset()
+	if err := readBody(r, limit, buf); err != nil {
+		return err
+	}
+	if scan(buf.Bytes()) {
+		return nil
+	}
+	object, err := parseObject(buf.Bytes())
+	if err != nil {
+		return err
+	}
+	return d.decode(object, r, dst)
+}
+
+func checkContentType(header string) error {
+	if header == "" {
+		return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "Bad Request. Content-Type header is missing.")
+	}
+	media, _, _ := strings.Cut(header, ";")
+	if strings.TrimSpace(media) == "application/json" {
+		return nil
+	}
+	if media, _, err := mime.ParseMediaType(header); err == nil && media == "application/json" {
+		return nil
+	}
+	return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "Bad Request. Content-Type must be one of ['application/json'].")
+}
+
+func readBody(r *http.Request, limit int64, buf *bytes.Buffer) error {
+	tooLarge := mlflow.Errorf(mlflow.CodePayloadTooLarge, "the request body is larger than %d bytes; send it in parts", limit)
+	if r.ContentLength > limit {
+		return tooLarge
+	}
+	if r.ContentLength > 0 {
+		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	_, err := buf.ReadFrom(http.MaxBytesReader(nil, r.Body, limit))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return tooLarge
+	case err != nil:
+		return mlflow.Errorf(mlflow.CodeBadRequest, "the request body ended early")
+	}
+	return nil
+}
+
+// parseObject reads a JSON object. As MLflow does, it takes text that is no JSON for an empty object (the answer then
+// names the missing parameter), and a JSON text that holds JSON for that JSON (releases before 1.0 sent such bodies).
+func parseObject(body []byte) (map[string]any, error) {
+	if !utf8.Valid(body) {
+		return nil, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body is not valid UTF-8")
+	}
+	if err := checkText(body); err != nil {
+		return nil, err
+	}
+	value, ok := parseJSON(body)
+	if text, isText := value.(string); isText {
+		value, ok = parseJSON([]byte(text))
+		if !ok {
+			return nil, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body must be a JSON object, not a text")
+		}
+	}
+	if !ok || value == nil {
+		return map[string]any{}, nil
+	}
+	object, isObject := value.(map[string]any)
+	if !isObject {
+		return nil, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body must be a JSON object, not a %s", typeName(value))
+	}
+	return object, nil
+}
+
+func parseJSON(body []byte) (any, bool) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var value any
+	if err := d.Decode(&value); err != nil {
+		return nil, false
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, false
+	}
+	return value, true
+}
+
+// checkText refuses what encoding/json would let through or silently replace: values nested deeper than maxDepth and
+// escaped surrogates without a partner.
+func checkText(body []byte) error {
+	depth := 0
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '[', '{':
+			if depth++; depth > maxDepth {
+				return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body is nested deeper than %d levels", maxDepth)
+			}
+		case ']', '}':
+			depth--
+		case '"':
+			end, err := checkString(body, i+1)
+			if err != nil {
+				return err
+			}
+			i = end
+		}
+	}
+	return nil
+}
+
+// checkString checks a JSON text from its first byte and gives the place of its closing quote.
+func checkString(body []byte, i int) (int, error) {
+	for ; i < len(body) && body[i] != '"'; i++ {
+		if body[i] != '\\' {
+			continue
+		}
+		i++
+		unit, ok := hexUnit(body, i)
+		if !ok || unit < 0xD800 || unit > 0xDFFF {
+			continue
+		}
+		low, ok := hexUnit(body, i+6)
+		if unit > 0xDBFF || !ok || body[i+5] != '\\' || low < 0xDC00 || low > 0xDFFF {
+			return 0, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body holds an unpaired surrogate, \\u%04x", unit)
+		}
+		i += 10
+	}
+	return i, nil
+}
+
+// hexUnit reads "uXXXX" at i.
+func hexUnit(body []byte, i int) (unit rune, ok bool) {
+	if i+5 > len(body) || body[i] != 'u' {
+		return 0, false
+	}
+	for _, c := range body[i+1 : i+5] {
+		digit := strings.IndexByte("0123456789abcdef", c|0x20)
+		if digit < 0 {
+			return 0, false
+		}
+		unit = unit<<4 | rune(digit)
+	}
+	return unit, true
+}
