@@ -1,0 +1,182 @@
+package rds
+
+import "math"
+
+// altrep expands R's alternative representations, which version 3 writes as a class, a state and attributes.
+func (d *decoder) altrep(depth int) Value {
+	info, state := d.item(depth), d.item(depth)
+	attrs := d.attrs(depth)
+	class := ""
+	if c, ok := info.(*Cons); ok {
+		if s, ok := c.Car.(*Symbol); ok {
+			class = s.Name
+		}
+	}
+	switch class {
+	case "compact_intseq":
+		n, start, step := d.sequence(state)
+		v := make([]int32, n)
+		for i := range v {
+			v[i] = int32(start + float64(i)*step)
+		}
+		return &Integer{v, attrs}
+	case "compact_realseq":
+		n, start, step := d.sequence(state)
+		v := make([]float64, n)
+		for i := range v {
+			v[i] = start + float64(i)*step
+		}
+		return &Double{v, attrs}
+	case "deferred_string":
+		return &String{d.deferredString(state), attrs}
+	case "wrap_real", "wrap_integer", "wrap_string", "wrap_logical", "wrap_complex", "wrap_raw", "wrap_list":
+		var inner Value
+		switch s := state.(type) {
+		case *List:
+			if len(s.V) > 0 {
+				inner = s.V[0]
+			}
+		case *Cons:
+			inner = s.Car
+		}
+		return d.withAttrs(inner, attrs)
+	}
+	d.fail("alternative representation %q", class)
+	return nil
+}
+
+// sequence checks the state of a compact sequence: length, first value, step.
+func (d *decoder) sequence(state Value) (n int, start, step float64) {
+	s, ok := state.(*Double)
+	if !ok || len(s.V) != 3 {
+		d.fail("a compact sequence without its three numbers")
+	}
+	if !(s.V[0] >= 0 && s.V[0] <= maxExpand) || d.expanded+int(s.V[0]) > maxExpand {
+		d.fail("a compact sequence of %g elements", s.V[0])
+	}
+	n = int(s.V[0])
+	d.expanded += n
+	return n, s.V[1], s.V[2]
+}
+
+// deferredString is a number vector that will be text once somebody looks: (vector, scipen).
+func (d *decoder) deferredString(state Value) []Str {
+	c, ok := state.(*Cons)
+	if !ok {
+		d.fail("a deferred string without its vector")
+	}
+	scipen := 0
+	if s, ok := c.Cdr.(*Integer); ok && len(s.V) == 1 {
+		scipen = int(s.V[0])
+	}
+	var out []Str
+	switch x := c.Car.(type) {
+	case *Integer:
+		out = make([]Str, len(x.V))
+		for i, v := range x.V {
+			if v == NAInt {
+				out[i].NA = true
+			} else {
+				out[i] = formatDouble(float64(v), math.MaxInt16) // integers are never scientific
+			}
+		}
+	case *Double:
+		out = make([]Str, len(x.V))
+		for i, v := range x.V {
+			out[i] = formatDouble(v, scipen)
+		}
+	default:
+		d.fail("a deferred string of something else than numbers")
+	}
+	return out
+}
+
+// withAttrs gives a vector the attributes of its wrapper.
+func (d *decoder) withAttrs(v Value, attrs Attrs) Value {
+	switch v := v.(type) {
+	case *Logical:
+		return &Logical{v.V, attrs}
+	case *Integer:
+		return &Integer{v.V, attrs}
+	case *Double:
+		return &Double{v.V, attrs}
+	case *Complex:
+		return &Complex{v.V, attrs}
+	case *String:
+		return &String{v.V, attrs}
+	case *Raw:
+		return &Raw{v.V, attrs}
+	case *List:
+		return &List{v.V, v.Expression, attrs}
+	}
+	d.fail("a wrapper around something else than a vector")
+	return nil
+}
+
+// bytecode reads a compiled body. reps holds the cells that its constants share.
+func (d *decoder) bytecode(b *Bytecode, reps []Value, depth int) {
+	if depth > maxDepth {
+		d.fail("nested deeper than %d", maxDepth)
+	}
+	d.item(depth) // the instructions
+	n := d.length(4)
+	b.Consts = make([]Value, n)
+	for i := range b.Consts {
+		switch t := uint32(d.int()); t {
+		case tBytecode:
+			inner := &Bytecode{}
+			d.bytecode(inner, reps, depth+1)
+			b.Consts[i] = inner
+		case tLang, tPairlist, tBCRepDef, tBCRepRef, tAttrLang, tAttrList:
+			b.Consts[i] = d.bytecodeLang(t, reps, depth+1)
+		default:
+			b.Consts[i] = d.item(depth + 1)
+		}
+	}
+}
+
+// bytecodeLang reads a constant expression, whose cells have a form of their own; it loops along the list.
+func (d *decoder) bytecodeLang(t uint32, reps []Value, depth int) Value {
+	if depth > maxDepth {
+		d.fail("nested deeper than %d", maxDepth)
+	}
+	var first Value
+	link := func(v Value) { first = v }
+	for {
+		switch t {
+		case tBCRepRef:
+			i := d.int()
+			if i < 0 || i >= len(reps) || reps[i] == nil {
+				d.fail("bytecode reference %d", i)
+			}
+			link(reps[i])
+			return first
+		case tBCRepDef, tLang, tPairlist, tAttrLang, tAttrList:
+		default:
+			link(d.item(depth))
+			return first
+		}
+		pos := -1
+		if t == tBCRepDef {
+			pos = d.int()
+			t = uint32(d.int())
+		}
+		c := &Cons{Lang: t == tLang || t == tAttrLang}
+		if pos >= len(reps) || pos < -1 {
+			d.fail("bytecode definition %d", pos)
+		}
+		if pos >= 0 {
+			reps[pos] = c
+		}
+		link(c)
+		if t == tAttrLang || t == tAttrList {
+			c.Attrs = d.attrs(depth)
+		}
+		if tag := d.item(depth); tag != Value(null) {
+			c.Tag = tag
+		}
+		c.Car = d.bytecodeLang(uint32(d.int()), reps, depth+1)
+		link = func(v Value) { c.Cdr = v }
+		t = uint32(d.int())
+	}
+}
