@@ -172,9 +172,7 @@ func (d *decoder) bytecodeLang(t uint32, reps []Value, depth int) Value {
 		if t == tAttrLang || t == tAttrList {
 			c.Attrs = d.attrs(depth)
 		}
-		if tag := d.item(depth); tag != Value(null) {
-			c.Tag = tag
-		}
+		c.Tag = d.tag(depth)
 		c.Car = d.bytecodeLang(uint32(d.int()), reps, depth+1)
 		link = func(v Value) { c.Cdr = v }
 		t = uint32(d.int())

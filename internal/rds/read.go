@@ -201,7 +201,11 @@ func (d *decoder) itemOf(flags uint32, depth int) Value {
 		if !ok || len(s.V) != 1 {
 			d.fail("a symbol without a name")
 		}
-		return d.remember(&Symbol{Name: s.V[0].Text()})
+		name := s.V[0].Text()
+		if !utf8.ValidString(name) {
+			name = latin1([]byte(name))
+		}
+		return d.remember(&Symbol{Name: name})
 	case tEnv:
 		return d.environment(depth)
 	case tPairlist, tLang:
@@ -279,7 +283,7 @@ func (d *decoder) pairlist(flags uint32, depth int) Value {
 		c.Lang = flags&0xff == tLang
 		c.Attrs = d.attrsIf(flags, depth)
 		if flags&flagTag != 0 {
-			c.Tag = d.item(depth)
+			c.Tag = d.tag(depth)
 		}
 		c.Car = d.item(depth)
 		flags = uint32(d.int())
@@ -291,6 +295,18 @@ func (d *decoder) pairlist(flags uint32, depth int) Value {
 		c.Cdr = next
 		c = next
 	}
+}
+
+// tag reads the name of a cell: a symbol, or nil.
+func (d *decoder) tag(depth int) Value {
+	v := d.item(depth)
+	if s, ok := v.(*Symbol); ok {
+		return s
+	}
+	if v != Value(null) {
+		d.fail("a tag that is no symbol")
+	}
+	return nil
 }
 
 func (d *decoder) closure(flags uint32, depth int) Value {
