@@ -1,0 +1,134 @@
+# Weir's house rules for building and testing. `make` alone lists the targets.
+#
+# Everything that a build leaves behind lies in bin/, web/dist/ and .cache/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CACHE   := $(CURDIR)/.cache
+R_LIB   := $(CACHE)/R
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+GO_SRC  := $(shell find cmd internal mlflow web r -name '*.go' -not -path 'web/node_modules/*' 2>/dev/null) go.mod go.sum
+R_SRC   := $(shell find r -type f 2>/dev/null)
+WEB_SRC := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
+
+export CGO_ENABLED ?= 0
+export R_LIBS := $(R_LIB)
+export WEIR_BIN := $(CURDIR)/bin/weir
+
+# What Debian has to bring along: for the R package, for the demo, for the tests.
+DEB_R    := r-base-core r-cran-curl r-cran-jsonlite r-cran-yaml r-cran-rlang r-cran-cli r-cran-tibble
+DEB_DEMO := $(DEB_R) curl r-cran-ggplot2 r-cran-rpart r-cran-ranger r-cran-glmnet
+DEB_TEST := $(DEB_DEMO) gcc libc6-dev python3 python3-venv postgresql chromium fonts-dejavu-core \
+            r-cran-testthat r-cran-gbm r-cran-knitr r-cran-rmarkdown
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- what is missing on the machine -------------------------------------------------------------------------------
+
+# install_debs LIST: installs the packages of LIST that are missing; where that is not allowed it prints the line to run.
+define install_debs
+missing=; for p in $(1); do \
+  [ "$$(dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; done; \
+if [ -n "$$missing" ]; then \
+  sudo=; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
+  if [ -n "$$sudo" ] && ! $$sudo true 2>/dev/null; then \
+    echo "These Debian packages are missing; install them with:" >&2; \
+    echo "  sudo apt-get install --no-install-recommends$$missing" >&2; exit 1; fi; \
+  echo "installing$$missing"; \
+  { $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo -E apt-get install -qq -y --no-install-recommends $$missing; } >$(CACHE)/apt.log 2>&1 \
+    || { tail -20 $(CACHE)/apt.log >&2; exit 1; }; fi
+endef
+
+$(CACHE):
+	@mkdir -p $@
+
+.PHONY: setup setup-demo
+setup: | $(CACHE) ## install what the tests need from Debian
+	@$(call install_debs,$(DEB_TEST))
+
+setup-demo: | $(CACHE)
+	@$(call install_debs,$(DEB_DEMO))
+
+web/node_modules/.done: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# A virtual environment with the official Python client: the tests run it against our server.
+$(CACHE)/python/.done: e2e/clients/requirements.txt | setup
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# --- builds -------------------------------------------------------------------------------------------------------
+
+.PHONY: build ui r
+build: bin/weir ## build bin/weir (with the web page, when `make ui` has built it)
+
+bin/weir: $(GO_SRC) $(R_SRC) $(wildcard web/dist/index.html)
+	go build -trimpath -ldflags "-s -w -X github.com/weir-ml/weir/internal/cli.Version=$(VERSION)" -o $@ ./cmd/weir
+
+ui: web/dist/index.html ## build the web page into web/dist
+
+web/dist/index.html: web/node_modules/.done $(WEB_SRC)
+	cd web && npm run --silent build
+
+r: $(R_LIB)/mlflow/DESCRIPTION ## install the R package into .cache/R
+
+$(R_LIB)/mlflow/DESCRIPTION: $(R_SRC)
+	@mkdir -p $(R_LIB)
+	R CMD INSTALL --no-test-load --library=$(R_LIB) r >$(CACHE)/r-install.log 2>&1 || { cat $(CACHE)/r-install.log >&2; exit 1; }
+
+# --- the main job -------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup-demo ## train, track, register and serve diamond prices with R, without Python
+	@$(MAKE) --no-print-directory ui
+	@$(MAKE) --no-print-directory build r
+	@WEIR=$(WEIR_BIN) DEMO_DIR=$(CACHE)/demo bash examples/diamonds/demo.sh
+
+# --- tests --------------------------------------------------------------------------------------------------------
+
+.PHONY: test race e2e test-r test-web browser lint fmt gen verify bench
+test: setup ## install what is missing and run every test
+	@$(MAKE) --no-print-directory ui
+	@$(MAKE) --no-print-directory build r $(CACHE)/python/.done
+	@$(MAKE) --no-print-directory verify race e2e test-r test-web browser
+	@echo "all tests passed"
+
+race: ## Go tests with the race detector
+	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v /e2e)
+
+e2e: build r $(CACHE)/python/.done ## the scripts of e2e/testdata against the real binary, real R and real Python clients
+	WEIR_PYTHON=$(CACHE)/python/bin/python go test -count=1 ./e2e/...
+
+test-r: build r ## testthat against the real binary
+	cd r/tests && MLFLOW_BIN=$(WEIR_BIN) NOT_CRAN=true Rscript testthat.R
+
+test-web: web/node_modules/.done
+	cd web && npm run --silent typecheck && npm run --silent lint && npm test --silent
+
+browser: ui build ## one walk through the web page in Debian's Chromium
+	bash web/e2e/run.sh
+
+lint: ## vet, format, unused dependencies
+	go vet ./...
+	@test -z "$$(gofmt -l cmd internal mlflow e2e web/*.go r/*.go)" || { gofmt -l cmd internal mlflow e2e web/*.go r/*.go; exit 1; }
+	@go mod tidy -diff
+
+fmt: ## format Go and the web page
+	gofmt -w cmd internal mlflow e2e web/*.go r/*.go
+	cd web && npm run --silent format
+
+gen: ## make docs/openapi.json and web/src/api/types.gen.ts from the route table
+	go test ./internal/server -run TestGenerated -update
+
+verify: lint ## lint, and check that generated files are up to date
+	go test ./internal/server -run TestGenerated
+
+bench: build r ## measure, see bench/README.md
+	bash bench/run.sh
