@@ -131,4 +131,4 @@ verify: lint ## lint, and check that generated files are up to date
 	go test ./internal/server -run TestGenerated
 
 bench: build r ## measure, see bench/README.md
-	bash bench/run.sh
+	go run ./bench -weir bin/weir

@@ -1,0 +1,22 @@
+# Times what an R user waits for. Prints "name<TAB>unit<TAB>value" lines; runs in an empty folder without a tracking URI.
+suppressPackageStartupMessages(library(mlflow))
+figure <- function(name, unit, value) cat(name, unit, format(value, digits = 4), sep = "\t", "\n")
+seconds <- function(expr) unname(system.time(expr)[["elapsed"]])
+median_ms <- function(n, f) {
+  times <- vapply(seq_len(n), function(i) {
+    start <- proc.time()[["elapsed"]]
+    begin <- Sys.time()
+    f(i)
+    as.numeric(difftime(Sys.time(), begin, units = "secs")) * 1000
+  }, 0)
+  stats::median(times)
+}
+
+figure("first call in an empty folder", "ms", 1000 * seconds(mlflow_set_experiment("Test")))
+run <- mlflow_start_run()
+figure("mlflow_log_metric", "ms", median_ms(300, function(i) mlflow_log_metric("m", i, step = i)))
+figure("mlflow_log_param", "ms", median_ms(100, function(i) mlflow_log_param(paste0("p", i), i)))
+small <- tempfile(fileext = ".txt")
+writeBin(as.raw(rep(65, 1024)), small)
+figure("mlflow_log_artifact of 1 KB", "ms", median_ms(50, function(i) mlflow_log_artifact(small, paste0("d", i))))
+mlflow_end_run()

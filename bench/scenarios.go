@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is a running weir with an address.
+type process struct {
+	cmd  *exec.Cmd
+	host string
+}
+
+// spawn starts weir and waits until /health answers; it gives the time from exec to that answer.
+func (b *bench) spawn(args ...string) (*process, time.Duration, error) {
+	cmd := exec.Command(b.weir, args...)
+	cmd.Dir = b.dir
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, 0, err
+	}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		return nil, 0, err
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		_, rest, ok := strings.Cut(lines.Text(), "http://")
+		if !ok {
+			continue
+		}
+		host := strings.TrimRight(strings.Fields(rest)[0], "/.,")
+		resp, err := http.Get("http://" + host + "/health")
+		if err != nil {
+			return nil, 0, err
+		}
+		resp.Body.Close()
+		took := time.Since(begin)
+		go func() { // a full pipe would stop the server
+			for lines.Scan() {
+			}
+		}()
+		return &process{cmd, host}, took, nil
+	}
+	_ = cmd.Wait()
+	return nil, 0, fmt.Errorf("weir %v did not start: %s", args, errs.Bytes())
+}
+
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.cmd.Wait()
+}
+
+// memory gives resident and anonymous memory in MB.
+func (p *process) memory() (rss, anonymous float64, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		kb, _ := strconv.ParseFloat(fields[1], 64)
+		switch fields[0] {
+		case "VmRSS:":
+			rss = kb / 1024
+		case "RssAnon:":
+			anonymous = kb / 1024
+		}
+	}
+	return rss, anonymous, nil
+}
+
+func (b *bench) server() (*process, error) {
+	p, _, err := b.spawn("server", "--backend-store-uri", "sqlite:///"+b.dir+"/weir.db", "--artifacts-destination", b.dir+"/artifacts", "--port", "0")
+	return p, err
+}
+
+func start(b *bench) ([]figure, error) {
+	// The first start makes the tables; a user's server has them.
+	p, err := b.server()
+	if err != nil {
+		return nil, err
+	}
+	p.stop()
+	p, took, err := b.spawn("server", "--backend-store-uri", "sqlite:///"+b.dir+"/weir.db", "--artifacts-destination", b.dir+"/artifacts", "--port", "0")
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	time.Sleep(500 * time.Millisecond)
+	rss, anonymous, err := p.memory()
+	return []figure{
+		{"cold start to 200 on /health", "ms", float64(took.Microseconds()) / 1000},
+		{"idle RSS", "MB", rss},
+		{"of it anonymous", "MB", anonymous},
+	}, err
+}
+
+func (c *conn) createRun() (string, error) {
+	answer, err := c.post("/api/2.0/mlflow/runs/create", []byte(`{"experiment_id":"0","start_time":1}`))
+	if err != nil {
+		return "", err
+	}
+	return between(strings.ReplaceAll(string(answer), `": "`, `":"`), `"run_id":"`)
+}
+
+func (b *bench) tracking(clients int, work func(run string) func(c *conn, i int) error) (perSecond, p50 float64, err error) {
+	p, err := b.server()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer p.stop()
+	c, err := dial(p.host)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer c.c.Close()
+	runs := make([]string, clients)
+	for i := range runs {
+		if runs[i], err = c.createRun(); err != nil {
+			return 0, 0, err
+		}
+	}
+	return load(p.host, clients, b.seconds, func(client int) func(*conn, int) error { return work(runs[client]) })
+}
+
+func logMetric(b *bench) ([]figure, error) {
+	var figures []figure
+	for _, clients := range []int{1, 16, 64} {
+		perSecond, p50, err := b.tracking(clients, func(run string) func(*conn, int) error {
+			return func(c *conn, i int) error {
+				_, err := c.post("/api/2.0/mlflow/runs/log-metric",
+					fmt.Appendf(nil, `{"run_id":"%s","key":"loss","value":%g,"timestamp":%d,"step":%d}`, run, 1/float64(i+1), 1700000000000+i, i))
+				return err
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, figure{fmt.Sprintf("%d clients", clients), "requests/s", perSecond},
+			figure{fmt.Sprintf("%d clients, p50", clients), "ms", p50})
+	}
+	return figures, nil
+}
+
+func logBatch(b *bench) ([]figure, error) {
+	perSecond, p50, err := b.tracking(16, func(run string) func(*conn, int) error {
+		var body []byte
+		return func(c *conn, i int) error {
+			body = fmt.Appendf(body[:0], `{"run_id":"%s","metrics":[`, run)
+			for point := range 1000 {
+				if point > 0 {
+					body = append(body, ',')
+				}
+				step := i*100 + point/10
+				body = fmt.Appendf(body, `{"key":"m%d","value":%g,"timestamp":%d,"step":%d}`, point%10, 1/float64(step+1), 1700000000000+step, step)
+			}
+			_, err := c.post("/api/2.0/mlflow/runs/log-batch", append(body, "]}"...))
+			return err
+		}
+	})
+	return []figure{{"16 clients, batches of 1,000", "metrics/s", perSecond * 1000}, {"p50", "ms", p50}}, err
+}
+
+func runLoop(b *bench) ([]figure, error) {
+	perSecond, _, err := b.tracking(16, func(string) func(*conn, int) error {
+		run := ""
+		return func(c *conn, i int) (err error) {
+			switch i % 4 {
+			case 0:
+				run, err = c.createRun()
+			case 1:
+				_, err = c.post("/api/2.0/mlflow/runs/log-parameter", fmt.Appendf(nil, `{"run_id":"%s","key":"p","value":"%d"}`, run, i))
+			case 2:
+				_, err = c.post("/api/2.0/mlflow/runs/log-metric", fmt.Appendf(nil, `{"run_id":"%s","key":"m","value":%d,"timestamp":1}`, run, i))
+			case 3:
+				_, err = c.post("/api/2.0/mlflow/runs/update", fmt.Appendf(nil, `{"run_id":"%s","status":"FINISHED","end_time":2}`, run))
+			}
+			return err
+		}
+	})
+	return []figure{{"create, param, metric, end; 16 clients", "requests/s", perSecond}}, err
+}
+
+// fromR runs bench/calls.R, which prints "name<TAB>unit<TAB>value" lines.
+func fromR(b *bench) ([]figure, error) {
+	script, err := filepath.Abs("bench/calls.R")
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("Rscript", script)
+	cmd.Dir = b.dir
+	cmd.Env = append(os.Environ(), "MLFLOW_BIN="+b.weir)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, errs.Bytes())
+	}
+	var figures []figure
+	for line := range strings.Lines(string(out)) {
+		parts := strings.Split(strings.TrimSpace(line), "\t")
+		if len(parts) != 3 {
+			continue
+		}
+		value, err := strconv.ParseFloat(parts[2], 64)
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, figure{parts[0], parts[1], value})
+	}
+	if len(figures) == 0 {
+		return nil, errors.New("calls.R printed no figure")
+	}
+	return figures, nil
+}
+
+const lmCrate = `library(mlflow)
+model <- lm(mpg ~ wt + hp + qsec, mtcars)
+mlflow_save_model(crate(~ stats::predict(model, .x), model), "model")`
+
+func invocations(b *bench) ([]figure, error) {
+	cmd := exec.Command("Rscript", "-e", lmCrate)
+	cmd.Dir = b.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("save the model: %w: %s", err, out)
+	}
+	p, ready, err := b.spawn("models", "serve", "-m", filepath.Join(b.dir, "model"), "--port", "0", "-w", "2")
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	figures := []figure{{"start to 200 on /health", "ms", float64(ready.Microseconds()) / 1000}}
+	body := []byte(`{"dataframe_split":{"columns":["wt","hp","qsec"],"data":[[2.62,110,16.46]]}}`)
+	for _, clients := range []int{1, 8} {
+		perSecond, p50, err := load(p.host, clients, b.seconds, func(int) func(*conn, int) error {
+			return func(c *conn, _ int) error {
+				_, err := c.post("/invocations", body)
+				return err
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures,
+			figure{fmt.Sprintf("lm, 1 row, %d connections", clients), "requests/s", perSecond},
+			figure{fmt.Sprintf("lm, 1 row, %d connections, p50", clients), "ms", p50})
+	}
+	return figures, nil
+}
