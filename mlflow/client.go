@@ -179,6 +179,9 @@ func (c *Client) send(ctx context.Context, method, target string, body io.Reader
 	for key, values := range header {
 		request.Header[key] = values
 	}
+	if sized, ok := body.(interface{ contentLength() int64 }); ok {
+		request.ContentLength = sized.contentLength()
+	}
 	request.Header.Set("User-Agent", c.options.UserAgent)
 	if request.URL.Scheme == c.base.Scheme && request.URL.Host == c.base.Host {
 		switch {
