@@ -43,6 +43,9 @@ func runR(t *testing.T, script string, args ...string) string {
 var sameValue = cmp.Options{
 	cmpopts.EquateEmpty(),
 	cmp.Comparer(func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) }),
+	cmp.Comparer(func(a, b complex128) bool {
+		return math.Float64bits(real(a)) == math.Float64bits(real(b)) && math.Float64bits(imag(a)) == math.Float64bits(imag(b))
+	}),
 }
 
 // constants are R expressions beside what they must read as; and what is written of that must be identical() in R.
