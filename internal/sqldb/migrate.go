@@ -1,0 +1,113 @@
+package sqldb
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// migration is one file of a domain: NNN_name.sql.
+type migration struct {
+	version int64
+	name    string
+	sql     string
+}
+
+// Migrate brings a domain's tables to the version that files describe: files holds sqlite/NNN_name.sql and
+// postgres/NNN_name.sql, numbered from 001 without gaps. Each runs once, all missing ones in one transaction under a
+// lock, so several processes may start together. A database that a newer program has changed is refused.
+func (db *DB) Migrate(ctx context.Context, domain string, files fs.FS) error {
+	migrations, err := readMigrations(files, db.dialect.String())
+	if err != nil {
+		return fmt.Errorf("migrations of %s: %w", domain, err)
+	}
+	// Looking first costs no write, so a program that has nothing to do starts while another one writes.
+	if version, err := db.schemaVersion(ctx, domain); err == nil && version == int64(len(migrations)) {
+		return nil
+	}
+	err = db.Write(ctx, func(tx *Tx) error {
+		if err := tx.Lock("weir migrations"); err != nil {
+			return err
+		}
+		return migrate(tx, domain, migrations)
+	})
+	if err != nil {
+		return fmt.Errorf("migrate %s: %w", domain, err)
+	}
+	return nil
+}
+
+func (db *DB) schemaVersion(ctx context.Context, domain string) (version int64, err error) {
+	err = db.Read(ctx, func(tx *Tx) error {
+		return tx.QueryRow(`select coalesce(max(version), 0) from schema_migration where domain = $1`, domain).Scan(&version)
+	})
+	return version, err
+}
+
+func migrate(tx *Tx, domain string, migrations []migration) error {
+	_, err := tx.Exec(`
+		create table if not exists schema_migration (
+			domain text not null,
+			version bigint not null,
+			name text not null,
+			primary key (domain, version))`)
+	if err != nil {
+		return err
+	}
+	var have int64
+	if err := tx.QueryRow(`select coalesce(max(version), 0) from schema_migration where domain = $1`, domain).Scan(&have); err != nil {
+		return err
+	}
+	if have > int64(len(migrations)) {
+		return fmt.Errorf("the database is at version %d, this program knows versions up to %d; use a newer weir", have, len(migrations))
+	}
+	for _, m := range migrations[have:] {
+		if err := tx.script(m.sql); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		if _, err := tx.Exec(`insert into schema_migration (domain, version, name) values ($1, $2, $3)`, domain, m.version, m.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// script runs several statements without parameters.
+func (tx *Tx) script(sql string) error {
+	if tx.lite != nil {
+		return tx.lite.script(sql)
+	}
+	_, err := tx.pg.Conn().PgConn().Exec(tx.ctx, sql).ReadAll()
+	return err
+}
+
+func readMigrations(files fs.FS, dialect string) ([]migration, error) {
+	entries, err := fs.ReadDir(files, dialect)
+	if err != nil {
+		return nil, err
+	}
+	var out []migration
+	for _, entry := range entries {
+		name := entry.Name()
+		number, _, ok := strings.Cut(name, "_")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if !ok || err != nil || !strings.HasSuffix(name, ".sql") {
+			return nil, fmt.Errorf("%s/%s: the name must be NNN_name.sql", dialect, name)
+		}
+		sql, err := fs.ReadFile(files, dialect+"/"+name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, migration{version: version, name: name, sql: string(sql)})
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].version < out[j].version })
+	for i, m := range out {
+		if m.version != int64(i+1) {
+			return nil, fmt.Errorf("%s/%s: version %d is expected here", dialect, m.name, i+1)
+		}
+	}
+	return out, nil
+}
