@@ -1,0 +1,461 @@
+package model
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/weir-ml/weir/mlflow"
+)
+
+// Shape says what a model is given.
+type Shape uint8
+
+// The shapes of an input: a data frame; one vector without a name; a named list of vectors of unequal lengths.
+const (
+	Frame Shape = iota
+	Vector
+	Named
+)
+
+// Input is a decoded request body.
+type Input struct {
+	Shape    Shape
+	Columns  []*Column
+	Rows     int
+	RowNames []string // nil for automatic ones
+	Params   []Param
+}
+
+// Param is a named argument of predict beside the data.
+type Param struct {
+	Name  string
+	Value *Column
+}
+
+// maxColumns bounds the columns of an input and the keys of an object.
+const maxColumns = 100_000
+
+// inputFields are the keys of which a JSON body must have exactly one.
+var inputFields = []string{"dataframe_split", "dataframe_records", "instances", "inputs"}
+
+// ParseJSON decodes a body of MLflow's scoring protocol (dataframe_split, dataframe_records, instances or inputs, with
+// or without params), or a bare pandas-split object or list of records as MLflow 1 sent them. With bare, an object of
+// columns is taken as well, as the legacy route /predict does. What is wrong is INVALID_PARAMETER_VALUE.
+func ParseJSON(body []byte, sig *Signature, bare bool) (in *Input, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			fault, ok := r.(*mlflow.Error)
+			if !ok {
+				panic(r)
+			}
+			in, err = nil, fault
+		}
+	}()
+	if !utf8.Valid(body) {
+		return nil, badInput("the body is not UTF-8")
+	}
+	p := &parser{sig: sig}
+	s := &scanner{b: body}
+	switch s.peek() {
+	case '[':
+		p.flexible(s)
+		s.end()
+	case '{':
+		fields := s.fields()
+		s.end()
+		p.object(s, fields, bare)
+	case 0:
+		return nil, badInput("the body is empty")
+	default:
+		s.skip()
+		s.end()
+		return nil, badInput("the body is neither a JSON object nor an array")
+	}
+	return p.finish()
+}
+
+type parser struct {
+	in        Input
+	sig       *Signature
+	haveNames bool // the columns came with names
+	index     map[string]int
+}
+
+func (p *parser) object(s *scanner, fields []field, bare bool) {
+	var data *field
+	found := 0
+	var received []string
+	for i := range fields {
+		f := &fields[i]
+		if f.key == "params" {
+			continue
+		}
+		received = append(received, strconv.Quote(f.key))
+		for _, name := range inputFields {
+			if f.key == name {
+				data = f
+				found++
+			}
+		}
+	}
+	switch {
+	case found == 1 && len(received) == 1:
+		in := s.within(data)
+		switch data.key {
+		case "dataframe_split":
+			p.split(in, in.fields())
+		case "dataframe_records":
+			if c := in.peek(); c != '[' && c != '{' {
+				panic(badInput("dataframe_records must be a list of objects"))
+			}
+			p.flexible(in)
+			if !p.haveNames && p.in.Rows > 0 {
+				panic(badInput("dataframe_records must be a list of objects"))
+			}
+		default:
+			p.flexible(in)
+		}
+		in.end()
+		for i := range fields {
+			if fields[i].key == "params" {
+				p.params(s.within(&fields[i]))
+			}
+		}
+	case found == 0 && isSplit(fields):
+		p.split(s, fields)
+	case found == 0 && bare && len(fields) > 0:
+		p.columns(s, fields)
+	default:
+		panic(badInput("the input must be a JSON object with exactly one of the fields %s; received %s",
+			strings.Join(inputFields, ", "), listOrNone(received)))
+	}
+}
+
+func isSplit(fields []field) bool {
+	data, other := false, false
+	for _, f := range fields {
+		switch f.key {
+		case "data":
+			data = f.raw[0] == '['
+		case "columns", "index":
+		default:
+			other = true
+		}
+	}
+	return data && !other
+}
+
+// add appends a column, or gives the existing one of that index.
+func (p *parser) add(name string) *Column {
+	if len(p.in.Columns) >= maxColumns {
+		panic(badInput("more than %d columns", maxColumns))
+	}
+	c := &Column{Name: name}
+	p.in.Columns = append(p.in.Columns, c)
+	return c
+}
+
+// split reads {"columns", "index", "data"}: rows of cells beside the names of the columns.
+func (p *parser) split(s *scanner, fields []field) {
+	var data, columns, index *field
+	for i := range fields {
+		switch f := &fields[i]; f.key {
+		case "data":
+			data = f
+		case "columns":
+			columns = f
+		case "index":
+			index = f
+		default:
+			panic(badInput("dataframe_split has the unknown field %q; it takes columns, index and data", f.key))
+		}
+	}
+	if data == nil {
+		panic(badInput("dataframe_split lacks the field \"data\""))
+	}
+	if columns != nil {
+		p.haveNames = true
+		seen := map[string]bool{}
+		for _, name := range s.within(columns).texts("columns") {
+			if seen[name] {
+				panic(badInput("column %q appears twice in columns", name))
+			}
+			seen[name] = true
+			p.add(name)
+		}
+	}
+	in := s.within(data)
+	if in.peek() != '[' {
+		panic(badInput("the field \"data\" must be a list of rows"))
+	}
+	p.rows(in, columns != nil)
+	if index != nil {
+		p.in.RowNames = p.rowNames(s.within(index))
+	}
+}
+
+// rowNames gives the index as row names; R wants them unique, and automatic ones say as much as 0, 1, 2.
+func (p *parser) rowNames(s *scanner) []string {
+	if s.peek() == 'n' {
+		return nil
+	}
+	names := s.texts("index")
+	if len(names) != p.in.Rows {
+		panic(badInput("index has %d elements for %d rows", len(names), p.in.Rows))
+	}
+	seen := make(map[string]bool, len(names))
+	counting := true
+	for i, n := range names {
+		if seen[n] {
+			return nil
+		}
+		seen[n] = true
+		counting = counting && (n == strconv.Itoa(i) || n == strconv.Itoa(i+1))
+	}
+	if counting {
+		return nil
+	}
+	return names
+}
+
+// texts reads a list of texts or numbers, each as it is written.
+func (s *scanner) texts(what string) []string {
+	out := []string{}
+	if s.peek() != '[' {
+		panic(badInput("the field %q must be a list", what))
+	}
+	if !s.open('[', ']') {
+		return out
+	}
+	for {
+		switch s.peek() {
+		case '"':
+			out = append(out, s.string())
+		case '[', '{':
+			panic(badInput("the field %q must be a list of texts", what))
+		default:
+			out = append(out, string(s.skip()))
+		}
+		if len(out) > maxColumns && what == "columns" {
+			panic(badInput("more than %d columns", maxColumns))
+		}
+		if !s.next(']') {
+			return out
+		}
+	}
+}
+
+// rows reads a list of lists; fixed says that the columns are known before.
+func (p *parser) rows(s *scanner, fixed bool) {
+	if !s.open('[', ']') {
+		return
+	}
+	for row := 0; ; row++ {
+		if s.peek() != '[' {
+			panic(badInput("row %d is not a list", row+1))
+		}
+		n := 0
+		if s.open('[', ']') {
+			for {
+				if n == len(p.in.Columns) {
+					if row > 0 || fixed {
+						panic(badInput("row %d has more than %d values", row+1, n))
+					}
+					name := "V" + strconv.Itoa(n+1)
+					if p.sig != nil && n < len(p.sig.Inputs) && p.sig.Inputs[n].Name != "" {
+						name = p.sig.Inputs[n].Name
+					}
+					p.add(name)
+				}
+				s.cell(p.in.Columns[n], row)
+				n++
+				if !s.next(']') {
+					break
+				}
+			}
+		}
+		if n < len(p.in.Columns) {
+			panic(badInput("row %d has %d values for %d columns", row+1, n, len(p.in.Columns)))
+		}
+		p.in.Rows = row + 1
+		if !s.next(']') {
+			return
+		}
+	}
+}
+
+// flexible reads what instances and inputs may be: records, rows, an object of columns, a vector or a scalar.
+func (p *parser) flexible(s *scanner) {
+	switch s.peek() {
+	case '{':
+		p.columns(s, s.fields())
+	case '[':
+		at := s.i
+		s.i++
+		first := s.peek()
+		s.i = at
+		switch first {
+		case '{':
+			p.records(s)
+		case '[':
+			p.rows(s, false)
+		case ']':
+			s.skip()
+		default:
+			p.in.Shape = Vector
+			p.in.Rows = s.vector(p.add(""))
+		}
+	default:
+		p.in.Shape = Vector
+		s.cell(p.add(""), 0)
+		p.in.Rows = 1
+	}
+}
+
+func (s *scanner) vector(c *Column) int {
+	if !s.open('[', ']') {
+		return 0
+	}
+	for n := 0; ; n++ {
+		s.cell(c, n)
+		if !s.next(']') {
+			return n + 1
+		}
+	}
+}
+
+// columns reads {"name": [values]}: a data frame when all are equally long, a named list otherwise.
+func (p *parser) columns(s *scanner, fields []field) {
+	p.haveNames = true
+	equal := true
+	for i := range fields {
+		in := s.within(&fields[i])
+		c := p.add(fields[i].key)
+		n := 1
+		if in.peek() == '[' {
+			n = in.vector(c)
+		} else {
+			in.cell(c, 0)
+		}
+		in.end()
+		if i > 0 && n != p.in.Rows {
+			equal = false
+		}
+		p.in.Rows = n
+	}
+	if !equal {
+		p.in.Shape, p.in.Rows = Named, 0
+	}
+}
+
+// records reads [{"name": value}]. Keys mostly come in the same order, so the expected column is tried first.
+func (p *parser) records(s *scanner) {
+	p.haveNames = true
+	p.index = map[string]int{}
+	s.open('[', ']')
+	for row := 0; ; row++ {
+		if s.peek() != '{' {
+			panic(badInput("row %d is not an object", row+1))
+		}
+		expected := 0
+		if s.open('{', '}') {
+			for {
+				raw, escaped := s.rawString()
+				var c *Column
+				if expected < len(p.in.Columns) && !escaped && string(raw) == p.in.Columns[expected].Name {
+					c = p.in.Columns[expected]
+				} else {
+					c, expected = p.column(s.unescape(raw, escaped), row)
+				}
+				expected++
+				s.expect(':')
+				if c.n > row {
+					panic(badInput("column %q appears twice in row %d", c.Name, row+1))
+				}
+				s.cell(c, row)
+				if !s.next('}') {
+					break
+				}
+			}
+		}
+		for _, c := range p.in.Columns {
+			if c.n <= row {
+				c.addNull()
+			}
+		}
+		p.in.Rows = row + 1
+		if !s.next(']') {
+			return
+		}
+	}
+}
+
+func (p *parser) column(name string, row int) (*Column, int) {
+	if i, ok := p.index[name]; ok {
+		return p.in.Columns[i], i
+	}
+	c := p.add(name)
+	for range row {
+		c.addNull()
+	}
+	p.index[name] = len(p.in.Columns) - 1
+	return c, len(p.in.Columns) - 1
+}
+
+// params reads {"name": scalar or list}. With a signature that has params, others are left out, as MLflow does.
+func (p *parser) params(s *scanner) {
+	switch s.peek() {
+	case 'n':
+		s.skip()
+		return
+	case '{':
+	default:
+		panic(badInput("params must be an object"))
+	}
+	for _, f := range s.fields() {
+		if p.sig != nil && len(p.sig.Params) > 0 && !p.sig.hasParam(f.key) {
+			continue
+		}
+		c := &Column{Name: f.key}
+		in := s.within(&f)
+		if in.peek() == '[' {
+			in.vector(c)
+		} else {
+			in.cell(c, 0)
+		}
+		in.end()
+		p.in.Params = append(p.in.Params, Param{f.key, c})
+	}
+}
+
+func (s *Signature) hasParam(name string) bool {
+	for _, p := range s.Params {
+		if p.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// finish checks what was read against the signature.
+func (p *parser) finish() (*Input, error) {
+	in := &p.in
+	if in.Shape == Vector && p.sig != nil && len(p.sig.Inputs) == 1 && !p.sig.Tensor {
+		in.Shape = Frame
+		in.Columns[0].Name = "V1"
+	}
+	if in.Shape != Frame {
+		return in, nil
+	}
+	var err error
+	if in.Columns, err = p.sig.apply(in.Columns, p.haveNames); err != nil {
+		var fault *mlflow.Error
+		if errors.As(err, &fault) {
+			return nil, fault
+		}
+		return nil, err
+	}
+	return in, nil
+}

@@ -1,0 +1,283 @@
+package model
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/weir-ml/weir/mlflow"
+)
+
+// scanner reads JSON straight into columns: scoring bodies are large and flat, and a tree of them would cost ten times
+// what R needs to predict. Besides JSON it takes the numbers NaN and Infinity, which Python's json module writes.
+// A fault travels by panic(*mlflow.Error) to ParseJSON and no further.
+type scanner struct {
+	b []byte
+	i int
+}
+
+func (s *scanner) fail(format string, args ...any) {
+	panic(mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the body is not JSON: %s at byte %d", fmt.Sprintf(format, args...), s.i+1))
+}
+
+// peek skips white space and gives the next byte, 0 at the end.
+func (s *scanner) peek() byte {
+	for s.i < len(s.b) {
+		switch c := s.b[s.i]; c {
+		case ' ', '\t', '\n', '\r':
+			s.i++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+func (s *scanner) describe() string {
+	if s.i >= len(s.b) {
+		return "it ends"
+	}
+	return strconv.QuoteRune(rune(s.b[s.i]))
+}
+
+func (s *scanner) expect(c byte) {
+	if s.peek() != c {
+		s.fail("%s where %q is expected", s.describe(), c)
+	}
+	s.i++
+}
+
+// next is called after an element of an array or object: it reports whether another one follows.
+func (s *scanner) next(end byte) bool {
+	switch c := s.peek(); c {
+	case ',':
+		s.i++
+		return true
+	case end:
+		s.i++
+		return false
+	}
+	s.fail("%s where ',' or %q is expected", s.describe(), end)
+	return false
+}
+
+// open enters an array or object and reports whether it has an element.
+func (s *scanner) open(begin, end byte) bool {
+	s.expect(begin)
+	if s.peek() == end {
+		s.i++
+		return false
+	}
+	return true
+}
+
+func (s *scanner) end() {
+	if s.peek(); s.i < len(s.b) {
+		s.fail("%s after the value", s.describe())
+	}
+}
+
+// rawString gives the bytes between the quotes and whether they hold escapes.
+func (s *scanner) rawString() (raw []byte, escaped bool) {
+	s.expect('"')
+	start := s.i
+	for s.i < len(s.b) {
+		switch c := s.b[s.i]; {
+		case c == '"':
+			s.i++
+			return s.b[start : s.i-1], escaped
+		case c == '\\':
+			escaped = true
+			s.i += 2
+		case c < 0x20:
+			s.fail("a control character in a string")
+		default:
+			s.i++
+		}
+	}
+	s.i = len(s.b)
+	s.fail("a string without its end")
+	return nil, false
+}
+
+func (s *scanner) unescape(raw []byte, escaped bool) string {
+	if !escaped {
+		return string(raw)
+	}
+	var out string
+	if err := json.Unmarshal(append(append([]byte{'"'}, raw...), '"'), &out); err != nil {
+		s.fail("a string with a wrong escape")
+	}
+	if strings.IndexByte(out, 0) >= 0 {
+		s.fail("a text with U+0000, which R cannot hold,")
+	}
+	return out
+}
+
+func (s *scanner) string() string { return s.unescape(s.rawString()) }
+
+// word takes a literal such as true.
+func (s *scanner) word(w string) bool {
+	if len(s.b)-s.i >= len(w) && string(s.b[s.i:s.i+len(w)]) == w {
+		s.i += len(w)
+		return true
+	}
+	return false
+}
+
+// number reads a number; isInt says that it has neither point nor exponent.
+func (s *scanner) number() (x float64, isInt bool) {
+	start := s.i
+	isInt = true
+	for s.i < len(s.b) {
+		switch c := s.b[s.i]; {
+		case c >= '0' && c <= '9' || c == '-' || c == '+':
+		case c == '.' || c == 'e' || c == 'E':
+			isInt = false
+		default:
+			goto done
+		}
+		s.i++
+	}
+done:
+	text := s.b[start:s.i]
+	if len(text) == 0 {
+		s.fail("%s where a value is expected", s.describe())
+	}
+	digits := text
+	if digits[0] == '-' {
+		digits = digits[1:]
+	}
+	if len(digits) == 0 || digits[0] < '0' || digits[0] > '9' || (len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9') || text[len(text)-1] == '.' {
+		s.i = start
+		s.fail("%q is not a number", text)
+	}
+	if isInt && len(digits) < 16 {
+		var n int64
+		for _, c := range digits {
+			if c < '0' || c > '9' {
+				s.i = start
+				s.fail("%q is not a number", text)
+			}
+			n = n*10 + int64(c-'0')
+		}
+		if text[0] == '-' {
+			return math.Copysign(float64(n), -1), true
+		}
+		return float64(n), true
+	}
+	x, err := strconv.ParseFloat(string(text), 64)
+	if err != nil && !math.IsInf(x, 0) {
+		s.i = start
+		s.fail("%q is not a number", text)
+	}
+	return x, isInt
+}
+
+// cell reads one value into a column; row is counted from 0.
+func (s *scanner) cell(c *Column, row int) {
+	ok := true
+	switch ch := s.peek(); {
+	case ch == '"':
+		ok = c.addText(s.string())
+	case ch == '-' && s.word("-Infinity"):
+		ok = c.addNumber(math.Inf(-1), false)
+	case ch >= '0' && ch <= '9' || ch == '-':
+		x, isInt := s.number()
+		ok = c.addNumber(x, isInt)
+	case ch == 'n' && s.word("null"):
+		c.addNull()
+	case ch == 't' && s.word("true"):
+		ok = c.addBool(true)
+	case ch == 'f' && s.word("false"):
+		ok = c.addBool(false)
+	case ch == 'N' && s.word("NaN"):
+		ok = c.addNumber(math.NaN(), false)
+	case ch == 'I' && s.word("Infinity"):
+		ok = c.addNumber(math.Inf(1), false)
+	case ch == '[' || ch == '{':
+		panic(badInput("column %q, row %d: a nested value, where a number, a text, true, false or null is expected", c.Name, row+1))
+	default:
+		s.fail("%s where a value is expected", s.describe())
+	}
+	if !ok {
+		panic(badInput("column %q, row %d: the value does not fit the %s values before it", c.Name, row+1, c.Kind))
+	}
+}
+
+// skip passes over one value and gives its bytes. What is skipped is checked only as far as finding its end needs.
+func (s *scanner) skip() []byte {
+	s.peek()
+	start, depth := s.i, 0
+	for {
+		switch c := s.peek(); c {
+		case '"':
+			s.rawString()
+		case '{', '[':
+			depth++
+			s.i++
+			continue
+		case '}', ']':
+			depth--
+			s.i++
+		case ',', ':':
+			s.i++
+			continue
+		case 0:
+			s.fail("it ends within a value")
+		default:
+			for s.i < len(s.b) && strings.IndexByte(" \t\n\r,:{}[]\"", s.b[s.i]) < 0 {
+				s.i++
+			}
+		}
+		if depth < 0 {
+			s.fail("a value is missing")
+		}
+		if depth == 0 {
+			return s.b[start:s.i]
+		}
+	}
+}
+
+// field is a key of an object with its value's bytes.
+type field struct {
+	key string
+	at  int // where the value begins
+	raw []byte
+}
+
+// fields splits an object; of equal keys the last counts.
+func (s *scanner) fields() []field {
+	var out []field
+	if !s.open('{', '}') {
+		return nil
+	}
+	for {
+		key := s.string()
+		s.expect(':')
+		raw := s.skip()
+		f := field{key, s.i - len(raw), raw}
+		replaced := false
+		for i := range out {
+			if out[i].key == key {
+				out[i], replaced = f, true
+			}
+		}
+		if !replaced {
+			out = append(out, f)
+		}
+		if len(out) > maxColumns {
+			panic(badInput("more than %d keys in one object", maxColumns))
+		}
+		if !s.next('}') {
+			return out
+		}
+	}
+}
+
+// within gives a scanner over a field's value whose positions are those of the whole body.
+func (s *scanner) within(f *field) *scanner {
+	return &scanner{b: s.b[:f.at+len(f.raw)], i: f.at}
+}
