@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"encoding/json"
+
+	"github.com/spf13/cobra"
+)
+
+// connectCommand is what clients in other languages call with a folder as their tracking URI: afterwards a server for it
+// lives, and one line of JSON says where. The client then holds GET /api/weir/v1/lease open while it needs the server.
+func (a *app) connectCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "connect FOLDER_OR_SQLITE_URI",
+		Short: "Find or start the server of a folder and print its address and token as JSON",
+		Args:  oneArg,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ready, err := a.connect(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(a.Stdout).Encode(ready)
+		},
+	}
+}
+
+func oneArg(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef("%s takes one argument, got %d", cmd.UseLine(), len(args))
+	}
+	return nil
+}

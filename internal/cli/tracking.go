@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weir-ml/weir/internal/server"
+	"github.com/weir-ml/weir/mlflow"
+)
+
+// trackingFlags adds what every command has that speaks to a tracking server.
+func (a *app) trackingFlags(cmd *cobra.Command) *cobra.Command {
+	f := cmd.PersistentFlags()
+	f.StringVar(&a.trackingURI, "tracking-uri", "", "server or folder to work with (default ./mlruns)")
+	f.StringVar(&a.tokenFile, "token-file", "", "file that holds the token for the server")
+	env(cmd, "tracking-uri", "MLFLOW_TRACKING_URI")
+	return cmd
+}
+
+// connect gives the server of a folder or SQLite file, and starts one where none lives.
+func (a *app) connect(ctx context.Context, uri string) (server.Ready, error) {
+	store, err := server.ParseStore(uri, a.Dir)
+	if err != nil {
+		return server.Ready{}, err
+	}
+	exe, err := a.Executable()
+	if err != nil {
+		return server.Ready{}, fmt.Errorf("find this program's own file: %w", err)
+	}
+	return server.Connect(ctx, server.ConnectOptions{Store: store, Executable: exe, Environ: a.Environ})
+}
+
+// tracking is a client together with the lease, for a folder, that keeps its server alive.
+type tracking struct {
+	*mlflow.Client
+	uri   string // http address
+	token string // of a folder's server; empty elsewhere
+	close func()
+}
+
+// open gives a client for the tracking URI; the caller closes it.
+func (a *app) open(ctx context.Context) (*tracking, error) {
+	uri := a.trackingURI
+	options := mlflow.ClientOptionsFromEnv(a.getenv)
+	options.UserAgent = "weir-cli/" + Version
+	if a.tokenFile != "" {
+		data, err := os.ReadFile(a.tokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the token: %w", err)
+		}
+		options.Token, options.Username, options.Password = strings.TrimSpace(string(data)), "", ""
+	}
+	if strings.HasPrefix(uri, "http://") || strings.HasPrefix(uri, "https://") {
+		client, err := mlflow.NewClient(uri, options)
+		if err != nil {
+			return nil, err
+		}
+		return &tracking{Client: client, uri: uri, token: options.Token, close: func() {}}, nil
+	}
+	ready, err := a.connect(ctx, uri)
+	if err != nil {
+		return nil, err
+	}
+	end, err := ready.Hold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	options.Token, options.Username, options.Password = ready.Token, "", ""
+	client, err := mlflow.NewClient(ready.URL, options)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return &tracking{Client: client, uri: ready.URL, token: ready.Token, close: end}, nil
+}

@@ -1,0 +1,35 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weir-ml/weir/internal/server"
+)
+
+func (a *app) versionCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Print the versions of Weir and of the MLflow API that it follows",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if !a.asJSON {
+				_, err := fmt.Fprint(a.Stdout, a.versionLine())
+				return err
+			}
+			return json.NewEncoder(a.Stdout).Encode(map[string]string{
+				"version": Version, "mlflow_version": server.MLflowVersion, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+			})
+		},
+	}
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+// jsonFlag adds --json to a command that prints for people.
+func (a *app) jsonFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.asJSON, "json", false, "print JSON")
+}

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/weir-ml/weir/internal/api"
+)
+
+// Config is everything that a server can be told. The zero value serves ./mlruns on a free port of this machine.
+type Config struct {
+	// BackendStoreURI is where experiments and runs are kept, see ParseStore.
+	BackendStoreURI string
+	// DefaultArtifactRoot is where new experiments put artifacts; empty lets MLflow's rules decide.
+	DefaultArtifactRoot string
+	// ArtifactsDestination is where the artifact routes keep files; empty is mlartifacts, or the folder of a folder store.
+	ArtifactsDestination string
+	// NoServeArtifacts turns the artifact routes off; new experiments then get plain paths.
+	NoServeArtifacts bool
+	// ArtifactsOnly serves nothing but the artifact routes.
+	ArtifactsOnly bool
+
+	Host string // 127.0.0.1 when empty
+	Port int    // 0 lets the system choose
+	// StaticPrefix is a path such as "/mlflow" below which a reverse proxy offers the server.
+	StaticPrefix string
+	// AllowUnauthenticated permits a Host other than this machine while there are no accounts.
+	AllowUnauthenticated bool
+	// Guard holds the checks against cross-site requests.
+	Guard api.Guard
+	// Lease starts the server on behalf of other programs: it locks the store, demands its token, and ends by itself
+	// when no client holds a lease any more.
+	Lease bool
+	// LeaseStart and LeaseGrace are how long such a server waits for its first client, and after its last one.
+	// 60 s and 10 s when zero.
+	LeaseStart, LeaseGrace time.Duration
+	// SlowRequest is the duration from which a request is logged; 0 logs only faults of the server.
+	SlowRequest time.Duration
+
+	// Dir is the working directory, to which relative paths belong.
+	Dir string
+	// Version is Weir's own version.
+	Version string
+}
+
+func (c Config) host() string {
+	if c.Host == "" {
+		return "127.0.0.1"
+	}
+	return c.Host
+}
+
+// check finds what is wrong with a Config before anything is opened.
+func (c Config) check(store Store) error {
+	if p := c.StaticPrefix; p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/")) {
+		return fmt.Errorf("static prefix %q must begin with / and not end with it", p)
+	}
+	loopback := isLoopback(c.host())
+	if c.Lease && !loopback {
+		return fmt.Errorf("a server with leases listens on this machine only, not on %s", c.host())
+	}
+	if c.Lease && !store.Local() {
+		return fmt.Errorf("a server with leases needs a folder or a SQLite file, not %s", store)
+	}
+	if !loopback && !c.AllowUnauthenticated {
+		return fmt.Errorf("listening on %s lets everybody who reaches this machine read and change everything; "+
+			"add --allow-unauthenticated if that is meant, or listen on 127.0.0.1", c.host())
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return ip != nil && ip.IsLoopback()
+}
+
+// artifactPlaces gives the default artifact root of new experiments and the folder that the artifact routes serve.
+// The rules are MLflow's; a folder store keeps its artifacts inside the folder.
+func (c Config) artifactPlaces(store Store) (root, destination string) {
+	destination = c.ArtifactsDestination
+	switch {
+	case destination != "":
+	case store.Folder != "":
+		destination = store.Folder
+	case c.Lease:
+		// Each client has its own working directory; the database's folder is the same for all.
+		destination = filepath.Join(store.dir(), "mlartifacts")
+	default:
+		destination = "mlartifacts"
+	}
+	if !strings.Contains(destination, "://") {
+		destination = absolute(strings.TrimPrefix(destination, "file:"), c.Dir)
+	}
+	root = c.DefaultArtifactRoot
+	switch {
+	case root != "":
+		if !hasScheme(root) {
+			root = absolute(root, c.Dir)
+		}
+	case !c.NoServeArtifacts:
+		root = "mlflow-artifacts:/"
+	case store.Folder != "":
+		root = store.Folder
+	default:
+		root = absolute(DefaultStore, c.Dir)
+	}
+	return root, destination
+}
+
+func hasScheme(uri string) bool {
+	scheme, _, ok := strings.Cut(uri, ":")
+	return ok && len(scheme) > 1 && !strings.ContainsAny(scheme, `/\`)
+}
