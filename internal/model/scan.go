@@ -254,18 +254,16 @@ func (s *scanner) fields() []field {
 	if !s.open('{', '}') {
 		return nil
 	}
+	at := map[string]int{}
 	for {
 		key := s.string()
 		s.expect(':')
 		raw := s.skip()
 		f := field{key, s.i - len(raw), raw}
-		replaced := false
-		for i := range out {
-			if out[i].key == key {
-				out[i], replaced = f, true
-			}
-		}
-		if !replaced {
+		if i, twice := at[key]; twice {
+			out[i] = f
+		} else {
+			at[key] = len(out)
 			out = append(out, f)
 		}
 		if len(out) > maxColumns {
