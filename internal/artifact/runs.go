@@ -1,0 +1,125 @@
+package artifact
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/weir-ml/weir/mlflow"
+)
+
+// ListRun gives the entries of one folder of a run, with paths relative to the run's root. It reads only what lies below the
+// server's artifact root: elsewhere it is INVALID_PARAMETER_VALUE.
+func (s *Store) ListRun(ctx context.Context, req *mlflow.ListArtifactsRequest) (*mlflow.ListArtifactsResponse, error) {
+	rel, err := keyOfText(req.Path)
+	if err != nil {
+		return nil, err
+	}
+	uri, _, err := s.options.Runs.RunArtifacts(ctx, req.RunID)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.keyOfURI(uri)
+	if err != nil {
+		return nil, err
+	}
+	files, err := s.list(ctx, join(key, rel), rel)
+	if err != nil {
+		return nil, err
+	}
+	return &mlflow.ListArtifactsResponse{RootURI: uri, Files: files}, nil
+}
+
+// serveRunUpload stores the body as one artifact of a run. MLflow's page sends it run_uuid; run_id is taken as well.
+func (s *Store) serveRunUpload(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	runID := query.Get("run_uuid")
+	if runID == "" {
+		return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "Request must specify run_uuid.")
+	}
+	if query.Get("path") == "" {
+		return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "Request must specify path.")
+	}
+	rel, err := keyOfText(query.Get("path"))
+	if err != nil {
+		return err
+	}
+	if r.ContentLength == 0 {
+		return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "Request must specify data.")
+	}
+	key, err := s.keyInRun(r, runID, rel)
+	if err != nil {
+		return err
+	}
+	_, err = s.receive(w, r, key)
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// serveRunFile answers with one file of a run.
+func (s *Store) serveRunFile(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	rel, err := requiredPath(query.Get("path"))
+	if err != nil {
+		return err
+	}
+	runID := query.Get("run_id")
+	if runID == "" {
+		runID = query.Get("run_uuid")
+	}
+	if runID == "" {
+		return mlflow.Errorf(mlflow.CodeResourceDoesNotExist, "Run with id=None not found")
+	}
+	key, err := s.keyInRun(r, runID, rel)
+	if err != nil {
+		return err
+	}
+	return s.serveFile(w, r, key)
+}
+
+// serveVersionFile answers with one file of a model version. The path is judged before the version is looked up.
+func (s *Store) serveVersionFile(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	rel, err := requiredPath(query.Get("path"))
+	if err != nil {
+		return err
+	}
+	name, version := query.Get("name"), query.Get("version")
+	for param, value := range map[string]string{"name": name, "version": version} {
+		if value == "" {
+			return missing(param)
+		}
+	}
+	uri, err := s.options.Versions.VersionArtifacts(r.Context(), name, version)
+	if err != nil {
+		return err
+	}
+	key, err := s.keyOfURI(uri)
+	if err != nil {
+		return err
+	}
+	return s.serveFile(w, r, join(key, rel))
+}
+
+func (s *Store) keyInRun(r *http.Request, runID, rel string) (string, error) {
+	uri, _, err := s.options.Runs.RunArtifacts(r.Context(), runID)
+	if err != nil {
+		return "", err
+	}
+	key, err := s.keyOfURI(uri)
+	return join(key, rel), err
+}
+
+func requiredPath(path string) (string, error) {
+	if path == "" {
+		return "", missing("path")
+	}
+	return keyOfText(path)
+}
+
+func missing(param string) error {
+	return mlflow.Errorf(mlflow.CodeInvalidParameterValue,
+		"Missing value for required parameter '%s'. See the API docs for more information about request parameters.", param)
+}

@@ -1,0 +1,209 @@
+package artifact
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/weir-ml/weir/internal/sqldb"
+	"github.com/weir-ml/weir/mlflow"
+)
+
+// Store keeps artifacts below one root. Several stores, in several processes, may share a root and a database.
+type Store struct {
+	db      *sqldb.DB
+	bucket  bucket
+	options Options
+	roots   []string // the root's absolute paths, as written and with its links resolved
+	log     *slog.Logger
+}
+
+// Options says where artifacts are and whom they belong to.
+type Options struct {
+	// Root is the local folder that holds all artifacts; it is made when it is not there.
+	Root string
+	// Runs and Versions find the artifacts of runs and of model versions.
+	Runs     RunFinder
+	Versions VersionFinder
+	// Disabled turns the proxy off, as --no-serve-artifacts does: its routes answer 503. Listings and downloads of runs
+	// go on.
+	Disabled bool
+	// UploadStall is how long an upload may stand still before it is dropped; two minutes when 0.
+	UploadStall time.Duration
+	Log         *slog.Logger // slog.Default() when nil
+}
+
+// RunFinder tells where a run's artifacts are and which experiment it belongs to; an unknown run is
+// RESOURCE_DOES_NOT_EXIST.
+type RunFinder interface {
+	RunArtifacts(ctx context.Context, runID string) (artifactURI, experimentID string, err error)
+}
+
+// VersionFinder tells where a model version's files are; an unknown version is RESOURCE_DOES_NOT_EXIST.
+type VersionFinder interface {
+	VersionArtifacts(ctx context.Context, name, version string) (artifactURI string, err error)
+}
+
+// New opens the store and brings its table up to date.
+func New(ctx context.Context, db *sqldb.DB, o Options) (*Store, error) {
+	if o.Root == "" {
+		return nil, fmt.Errorf("artifact store: no root is given")
+	}
+	root, err := filepath.Abs(o.Root)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, db); err != nil {
+		return nil, err
+	}
+	d, err := openDisk(root, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, bucket: d, options: o, roots: []string{root}, log: o.Log}
+	if resolved, err := filepath.EvalSymlinks(root); err == nil && resolved != root {
+		s.roots = append(s.roots, resolved)
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.options.UploadStall == 0 {
+		s.options.UploadStall = 2 * time.Minute
+	}
+	return s, nil
+}
+
+// Close lets go of the root; requests under way fail.
+func (s *Store) Close() error { return s.bucket.close() }
+
+// Info is what is known of a file.
+type Info struct {
+	Size    int64
+	ModTime time.Time
+	SHA256  string // lower-case hex; empty when the file was changed behind the store's back
+}
+
+// ETag is a strong entity tag: two files with the same tag have the same bytes.
+func (i Info) ETag() string {
+	if i.SHA256 != "" {
+		return `"` + i.SHA256 + `"`
+	}
+	return `"` + strconv.FormatInt(i.Size, 36) + "-" + strconv.FormatInt(i.ModTime.UnixNano(), 36) + `"`
+}
+
+// Expect is what a caller says that a stream holds; it is checked before the file exists.
+type Expect struct {
+	Size   int64  // in bytes; negative when not known
+	SHA256 []byte // nil when not known
+}
+
+// Put stores a file, replacing what was there. When it returns nil the file survives a power cut; otherwise nothing has
+// changed. A wrong size or digest is INVALID_PARAMETER_VALUE, a full disk is INSUFFICIENT_STORAGE.
+func (s *Store) Put(ctx context.Context, path string, r io.Reader, expect Expect) (Info, error) {
+	key, err := keyOfText(path)
+	if err != nil {
+		return Info{}, err
+	}
+	return s.put(ctx, key, r, expect)
+}
+
+func (s *Store) put(ctx context.Context, key string, r io.Reader, expect Expect) (Info, error) {
+	if key == "" {
+		return Info{}, errInvalidPath
+	}
+	f, err := s.bucket.put(ctx, key, r, expect.check)
+	if err != nil {
+		return Info{}, err
+	}
+	// The row only saves hashing again: the file is stored whether or not it can be written.
+	if err := s.record(ctx, key, f); err != nil {
+		s.log.WarnContext(ctx, "artifact digest not recorded", "path", key, "error", err)
+	}
+	return Info{Size: f.size, ModTime: f.mtime, SHA256: hex.EncodeToString(f.sha256[:])}, nil
+}
+
+func (e Expect) check(got received) error {
+	if e.Size >= 0 && got.size != e.Size {
+		return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "%d bytes were announced and %d received; nothing was stored",
+			e.Size, got.size)
+	}
+	if e.SHA256 != nil && string(e.SHA256) != string(got.sha256[:]) {
+		return mlflow.Errorf(mlflow.CodeInvalidParameterValue,
+			"the content's SHA-256 is %x, not %x as announced; nothing was stored", got.sha256, e.SHA256)
+	}
+	return nil
+}
+
+// File is an open artifact.
+type File struct {
+	io.ReadSeekCloser
+	Info
+}
+
+// Get opens a file. A missing one is RESOURCE_DOES_NOT_EXIST, a folder INVALID_PARAMETER_VALUE.
+func (s *Store) Get(ctx context.Context, path string) (*File, error) {
+	key, err := keyOfText(path)
+	if err != nil {
+		return nil, err
+	}
+	return s.get(ctx, key)
+}
+
+func (s *Store) get(ctx context.Context, key string) (*File, error) {
+	o, err := s.bucket.open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	info := Info{Size: o.size, ModTime: o.mtime}
+	sum, known, err := s.digestOf(ctx, key, o.stored)
+	if err != nil {
+		s.log.WarnContext(ctx, "artifact digest not read", "path", key, "error", err)
+	}
+	if known {
+		info.SHA256 = hex.EncodeToString(sum)
+	}
+	return &File{ReadSeekCloser: o.ReadSeekCloser, Info: info}, nil
+}
+
+// List gives the entries of a folder, sorted; each Path is the entry's own name. A file and a missing folder have none.
+func (s *Store) List(ctx context.Context, path string) ([]mlflow.FileInfo, error) {
+	key, err := keyOfText(path)
+	if err != nil {
+		return nil, err
+	}
+	return s.list(ctx, key, "")
+}
+
+// list gives the entries of a folder with a path in front of their names.
+func (s *Store) list(ctx context.Context, key, before string) ([]mlflow.FileInfo, error) {
+	entries, err := s.bucket.list(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	var files []mlflow.FileInfo
+	for _, e := range entries {
+		files = append(files, mlflow.FileInfo{Path: join(before, e.name), IsDir: e.isDir, FileSize: e.size})
+	}
+	return files, nil
+}
+
+// Delete removes a file, or a folder with all in it; a missing one is no fault. The root is INVALID_PARAMETER_VALUE.
+func (s *Store) Delete(ctx context.Context, path string) error {
+	key, err := keyOfText(path)
+	if err != nil {
+		return err
+	}
+	return s.remove(ctx, key)
+}
+
+func (s *Store) remove(ctx context.Context, key string) error {
+	if err := s.bucket.remove(ctx, key); err != nil {
+		return err
+	}
+	return s.forget(ctx, key)
+}
