@@ -1,0 +1,179 @@
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { linesOf } from "../lib/series";
+import { get, post } from "./client";
+import type {
+  Experiment,
+  ExperimentResponse,
+  GetMetricHistoryBulkIntervalResponse,
+  ListArtifactsResponse,
+  ModelVersion,
+  ModelVersionsResponse,
+  RegisteredModel,
+  RegisteredModelResponse,
+  Run,
+  RunResponse,
+  SearchExperimentsResponse,
+  SearchRegisteredModelsResponse,
+  SearchRunsRequest,
+  SearchRunsResponse,
+  ViewType,
+} from "./types.gen";
+
+/** Reads pages until there are no more. */
+async function all<Page extends { next_page_token?: string }, Item>(
+  page: (token: string | undefined) => Promise<Page>,
+  items: (page: Page) => Item[] | undefined,
+): Promise<Item[]> {
+  const found: Item[] = [];
+  let token: string | undefined;
+  do {
+    const answer = await page(token);
+    found.push(...(items(answer) ?? []));
+    token = answer.next_page_token;
+  } while (token);
+  return found;
+}
+
+export const experimentsQuery = (view: ViewType) =>
+  queryOptions({
+    queryKey: ["experiments", view],
+    queryFn: ({ signal }) =>
+      all<SearchExperimentsResponse, Experiment>(
+        (page_token) =>
+          post("experiments/search", { max_results: 1000, view_type: view, page_token }, signal),
+        (page) => page.experiments,
+      ),
+  });
+
+export const experimentQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["experiment", id],
+    queryFn: async ({ signal }) =>
+      (await get<ExperimentResponse>("experiments/get", { experiment_id: id }, signal)).experiment,
+    staleTime: 60_000,
+  });
+
+export interface RunSearch {
+  experimentId: string;
+  filter: string;
+  orderBy: string;
+  view: ViewType;
+}
+
+/** How many runs one request brings: enough for several screens, small enough for a first paint. */
+export const runPageSize = 200;
+
+export const runsQuery = (search: RunSearch) =>
+  infiniteQueryOptions({
+    queryKey: ["runs", search],
+    queryFn: ({ pageParam, signal }) => {
+      const body: SearchRunsRequest = {
+        experiment_ids: [search.experimentId],
+        filter: search.filter,
+        run_view_type: search.view,
+        max_results: runPageSize,
+        order_by: search.orderBy ? [search.orderBy] : [],
+        page_token: pageParam,
+      };
+      return post<SearchRunsResponse>("runs/search", body, signal);
+    },
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next_page_token,
+    // A new filter or order keeps the old rows on the screen until the new ones are there.
+    placeholderData: keepPreviousData,
+  });
+
+/** Runs by id, among active and deleted ones. */
+export const runsByIdQuery = (experimentIds: readonly string[], ids: readonly string[]) =>
+  queryOptions({
+    queryKey: ["runs-by-id", experimentIds, ids],
+    enabled: ids.length > 0,
+    queryFn: async ({ signal }): Promise<Run[]> => {
+      const body: SearchRunsRequest = {
+        experiment_ids: [...experimentIds],
+        filter: `run_id IN (${ids.map((id) => `'${id}'`).join(",")})`,
+        run_view_type: "ALL",
+        max_results: ids.length,
+      };
+      return (await post<SearchRunsResponse>("runs/search", body, signal)).runs ?? [];
+    },
+    staleTime: 30_000,
+  });
+
+export const runQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id],
+    queryFn: async ({ signal }) => (await get<RunResponse>("runs/get", { run_id: id }, signal)).run,
+    // A run that is still going is looked at again; an ended one does not change by itself.
+    refetchInterval: (query) => (query.state.data?.info.status === "RUNNING" ? 3000 : false),
+  });
+
+export const artifactsQuery = (runId: string, path: string) =>
+  queryOptions({
+    queryKey: ["artifacts", runId, path],
+    queryFn: async ({ signal }) =>
+      await get<ListArtifactsResponse>("artifacts/list", { run_id: runId, path }, signal),
+    staleTime: 10_000,
+  });
+
+export const modelsQuery = () =>
+  queryOptions({
+    queryKey: ["models"],
+    queryFn: ({ signal }) =>
+      all<SearchRegisteredModelsResponse, RegisteredModel>(
+        (page_token) => get("registered-models/search", { max_results: 1000, page_token }, signal),
+        (page) => page.registered_models,
+      ),
+  });
+
+export const modelQuery = (name: string) =>
+  queryOptions({
+    queryKey: ["model", name],
+    queryFn: async ({ signal }) =>
+      (await get<RegisteredModelResponse>("registered-models/get", { name }, signal))
+        .registered_model,
+  });
+
+/** A string literal of the search grammar, which knows no escapes: the quote that the text lacks goes around it. */
+const literal = (text: string) => (text.includes("'") ? `"${text}"` : `'${text}'`);
+
+export const versionsQuery = (by: { name: string } | { run_id: string }) => {
+  const [field, value] = Object.entries(by)[0] as [string, string];
+  return queryOptions({
+    queryKey: ["versions", field, value],
+    queryFn: async ({ signal }): Promise<ModelVersion[]> => {
+      const query = { filter: `${field} = ${literal(value)}`, max_results: 10_000 };
+      const found =
+        (await get<ModelVersionsResponse>("model-versions/search", query, signal)).model_versions ??
+        [];
+      return found.sort((a, b) => Number(b.version) - Number(a.version));
+    },
+  });
+};
+
+/** How many points of each line a chart asks for: about one for each pixel column. */
+const chartPoints = 1000;
+
+export const chartQuery = (
+  metric: string,
+  runs: readonly { id: string; label: string }[],
+  range?: readonly [number, number],
+) =>
+  queryOptions({
+    queryKey: ["chart", metric, runs, range],
+    enabled: runs.length > 0 && metric !== "",
+    queryFn: async ({ signal }) => {
+      const answer = await get<GetMetricHistoryBulkIntervalResponse>(
+        "metrics/get-history-bulk-interval",
+        {
+          run_ids: runs.map((run) => run.id),
+          metric_key: metric,
+          max_results: chartPoints,
+          start_step: range?.[0],
+          end_step: range?.[1],
+        },
+        signal,
+      );
+      return linesOf(answer.metrics ?? [], runs);
+    },
+  });

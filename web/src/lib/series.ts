@@ -1,0 +1,162 @@
+import type { MetricWithRunId } from "../api/types.gen";
+
+export type XMode = "step" | "relative" | "time";
+
+/** A point of a line: the last value at or in it, and the least and greatest when it stands for several. */
+export interface Point {
+  step: number;
+  time: number;
+  value: number;
+  min: number;
+  max: number;
+}
+
+/** A line of a chart: one metric of one run. */
+export interface Line {
+  id: string;
+  label: string;
+  points: Point[];
+}
+
+/** Sorts the points of an answer to their runs. Points at one step become one that keeps their extremes. */
+export function linesOf(
+  points: readonly MetricWithRunId[],
+  runs: readonly { id: string; label: string }[],
+): Line[] {
+  const byRun = new Map<string, Point[]>(runs.map((run) => [run.id, []]));
+  for (const { run_id, step, timestamp, value } of points) {
+    const list = byRun.get(run_id);
+    if (!list) continue;
+    const v = Number(value);
+    list.push({ step, time: timestamp, value: v, min: v, max: v });
+  }
+  return runs.map(({ id, label }) => ({ id, label, points: mergeSteps(byRun.get(id) ?? []) }));
+}
+
+function mergeSteps(points: Point[]): Point[] {
+  points.sort((a, b) => a.step - b.step || a.time - b.time);
+  const merged: Point[] = [];
+  for (const p of points) {
+    const open = merged.at(-1);
+    if (open && open.step === p.step) {
+      open.time = p.time;
+      open.value = p.value;
+      // A NaN has no place in an order; the finite neighbour's extremes stay.
+      open.min = least(open.min, p.min);
+      open.max = greatest(open.max, p.max);
+    } else merged.push({ ...p });
+  }
+  return merged;
+}
+
+const least = (a: number, b: number) => (Number.isNaN(a) ? b : Number.isNaN(b) ? a : Math.min(a, b));
+const greatest = (a: number, b: number) =>
+  Number.isNaN(a) ? b : Number.isNaN(b) ? a : Math.max(a, b);
+
+/** Where a point stands on the x axis: steps, seconds since the line began, or seconds since 1970. */
+export function xsOf(line: Line, mode: XMode): number[] {
+  if (mode === "step") return line.points.map((p) => p.step);
+  const zero = mode === "time" ? 0 : line.points.reduce((t, p) => Math.min(t, p.time), Infinity);
+  return line.points.map((p) => (p.time - zero) / 1000);
+}
+
+/**
+ * Exponential smoothing that weighs by distance on the x axis, so that uneven steps do not bend the curve: at the
+ * average distance a value keeps the given share of its influence. The early values are corrected for the missing
+ * past. NaN and the infinities stay where they are and do not spread.
+ */
+export function smooth(xs: readonly number[], ys: readonly number[], share: number): number[] {
+  const first = xs[0] ?? 0;
+  const range = (xs.at(-1) ?? 0) - first;
+  if (share <= 0 || range <= 0) return [...ys];
+  const average = range / (xs.length - 1);
+  let sum = 0;
+  let weight = 0;
+  let before = first;
+  return ys.map((y, i) => {
+    if (!Number.isFinite(y)) return y;
+    const x = xs[i] ?? before;
+    const keep = share ** ((x - before) / average);
+    before = x;
+    sum = sum * keep + y;
+    weight = weight * keep + 1;
+    return sum / weight;
+  });
+}
+
+export interface Oddities {
+  nan: number;
+  up: number;
+  down: number;
+  /** Values that a logarithmic axis cannot show. */
+  notPositive: number;
+}
+
+/** What of the lines cannot be drawn as a point of the curve, counted. */
+export function oddities(lines: readonly Line[]): Oddities {
+  const found = { nan: 0, up: 0, down: 0, notPositive: 0 };
+  for (const { points } of lines)
+    for (const { value } of points) {
+      if (Number.isNaN(value)) found.nan++;
+      else if (value === Infinity) found.up++;
+      else if (value === -Infinity) found.down++;
+      else if (value <= 0) found.notPositive++;
+    }
+  return found;
+}
+
+type Cell = number | null | undefined;
+
+/** Lines brought to one common x axis: null breaks a line, undefined is a place where a line has no point. */
+export interface Aligned {
+  xs: number[];
+  columns: Cell[][];
+  /** Where NaN and the infinities stand, by line. */
+  marks: { x: number; line: number; kind: "nan" | "up" | "down" }[];
+}
+
+/** What is drawn of each line: the values, then their smoothed form and their extremes where they are needed. */
+export interface Layer {
+  line: number;
+  role: "raw" | "smooth" | "min" | "max";
+}
+
+export function align(
+  lines: readonly Line[],
+  mode: XMode,
+  options: { share: number; log: boolean },
+): Aligned & { layers: Layer[] } {
+  const own = lines.map((line) => xsOf(line, mode));
+  const xs = [...new Set(own.flat())].sort((a, b) => a - b);
+  const at = new Map(xs.map((x, i) => [x, i]));
+  const columns: Cell[][] = [];
+  const layers: Layer[] = [];
+  const marks: Aligned["marks"] = [];
+
+  const drawable = (y: number) => (Number.isFinite(y) && !(options.log && y <= 0) ? y : null);
+  const add = (line: number, role: Layer["role"], ys: readonly number[]) => {
+    const column: Cell[] = new Array(xs.length).fill(undefined);
+    own[line]?.forEach((x, i) => {
+      column[at.get(x) ?? 0] = drawable(ys[i] ?? Number.NaN);
+    });
+    columns.push(column);
+    layers.push({ line, role });
+  };
+
+  lines.forEach((line, n) => {
+    const values = line.points.map((p) => p.value);
+    const widths = line.points.some((p) => p.max > p.min);
+    if (widths && options.share <= 0) {
+      add(n, "max", line.points.map((p) => p.max));
+      add(n, "min", line.points.map((p) => p.min));
+    }
+    add(n, "raw", values);
+    if (options.share > 0) add(n, "smooth", smooth(own[n] ?? [], values, options.share));
+    values.forEach((y, i) => {
+      const x = own[n]?.[i] ?? 0;
+      if (Number.isNaN(y)) marks.push({ x, line: n, kind: "nan" });
+      else if (!Number.isFinite(y)) marks.push({ x, line: n, kind: y > 0 ? "up" : "down" });
+    });
+  });
+  return { xs, columns, marks, layers };
+}

@@ -1,0 +1,136 @@
+import { Switch } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useMemo } from "react";
+import { experimentQuery, runsByIdQuery } from "../api/queries";
+import type { Run } from "../api/types.gen";
+import { type CompareRow, compareRuns } from "../lib/compare";
+import { decimals, formatNumber, plural } from "../lib/format";
+import { Grid, type GridColumn } from "../ui/Grid";
+import { PageHead } from "../ui/Page";
+import { Num } from "../ui/RunTable";
+import { Status } from "../ui/Status";
+import { Toolbar } from "../ui/Toolbar";
+import { EmptyState, ErrorState, Loading } from "../ui/states";
+import css from "./ComparePage.module.css";
+
+const kindNames = { params: "parameter", metrics: "metric", tags: "tag" };
+
+function Value({ row, i }: { row: CompareRow; i: number }) {
+  const value = row.values[i];
+  // The mark says by shape, too, which cells are not as the first run's.
+  const changed = i > 0 && !Object.is(value, row.values[0]);
+  const finite = row.values.filter((v) => typeof v === "number");
+  const places = Math.min(6, Math.max(0, ...finite.map((v) => decimals(formatNumber(v)))));
+  return (
+    <span className={css.value} data-testid="compare-cell" data-changed={changed || undefined}>
+      {value === undefined ? (
+        <span className="muted">–</span>
+      ) : typeof value === "number" ? (
+        <Num value={value} places={places} />
+      ) : (
+        <span className="truncate" title={value}>
+          {value}
+        </span>
+      )}
+    </span>
+  );
+}
+
+function columnsFor(runs: Run[]): GridColumn<CompareRow>[] {
+  return [
+    {
+      id: "key",
+      header: "Name",
+      width: 220,
+      cell: (row) => (
+        <>
+          <span className="truncate" style={{ fontWeight: 500 }} title={row.key}>
+            {row.key}
+          </span>
+          <span className={css.kind}>{kindNames[row.kind]}</span>
+        </>
+      ),
+    },
+    ...runs.map(
+      (run, i): GridColumn<CompareRow> => ({
+        id: run.info.run_id,
+        header: (
+          <span className={css.run}>
+            <Status status={run.info.status} />
+            <Link
+              to="/experiments/$experimentId/runs/$runId"
+              params={{ experimentId: run.info.experiment_id, runId: run.info.run_id }}
+              className="truncate"
+            >
+              {run.info.run_name || run.info.run_id}
+            </Link>
+          </span>
+        ),
+        title: run.info.run_name,
+        width: 140,
+        right: true,
+        cell: (row) => <Value row={row} i={i} />,
+      }),
+    ),
+    { id: "rest", header: "", width: 1, grow: true, cell: () => null },
+  ];
+}
+
+/** Chosen runs side by side; what is the same in all of them is left out until it is asked for. */
+export function ComparePage() {
+  const { runs: ids, experiments, all } = useSearch({ from: "/compare-runs" });
+  const navigate = useNavigate({ from: "/compare-runs" });
+  const experimentId = experiments[0] ?? "0";
+  const experiment = useQuery(experimentQuery(experimentId));
+  const { data, error, refetch } = useQuery(runsByIdQuery(experiments, ids));
+  const runs = useMemo(() => {
+    const found = new Map((data ?? []).map((run) => [run.info.run_id, run]));
+    return ids.flatMap((id) => found.get(id) ?? []);
+  }, [data, ids]);
+  const rows = useMemo(() => compareRuns(runs), [runs]);
+  const shown = useMemo(() => (all ? rows : rows.filter((row) => row.differs)), [rows, all]);
+  const columns = useMemo(() => columnsFor(runs), [runs]);
+  return (
+    <>
+      <PageHead
+        crumbs={[
+          { label: "Experiments", link: { to: "/experiments" } },
+          {
+            label: experiment.data?.name ?? experimentId,
+            link: { to: "/experiments/$experimentId", params: { experimentId } },
+          },
+        ]}
+        title={`Compare ${plural(ids.length, "run")}`}
+        name="Compare runs"
+      />
+      <Toolbar>
+        <Switch
+          size="xs"
+          label="Differences only"
+          checked={!all}
+          onChange={(event) => {
+            const every = !event.currentTarget.checked || undefined;
+            navigate({ search: (old) => ({ ...old, all: every }), replace: true });
+          }}
+        />
+        <span className="muted num" style={{ marginLeft: "auto" }}>
+          {data ? `${shown.length} of ${plural(rows.length, "row")}` : ""}
+        </span>
+      </Toolbar>
+      {error && !data ? (
+        <ErrorState error={error} retry={refetch} />
+      ) : ids.length === 0 ? (
+        <EmptyState title="No runs are chosen" />
+      ) : !data ? (
+        <Loading />
+      ) : runs.length === 0 ? (
+        <EmptyState title="None of these runs exists" />
+      ) : shown.length === 0 ? (
+        <EmptyState title="These runs do not differ" />
+      ) : (
+        <Grid label="Compared runs" rows={shown} columns={columns} rowId={(row) => row.id} />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,170 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useRouterState, useSearch } from "@tanstack/react-router";
+import { lazy, Suspense, useEffect, useMemo } from "react";
+import { experimentQuery, runQuery, versionsQuery } from "../api/queries";
+import { parentOf, valuesOf } from "../lib/columns";
+import type { RunSearch } from "../router";
+import { PageHead } from "../ui/Page";
+import { Status } from "../ui/Status";
+import { ErrorState, Loading } from "../ui/states";
+import { RunFacts } from "./run/RunFacts";
+import { RunMetrics } from "./run/RunMetrics";
+import { RunOverview } from "./run/RunOverview";
+import css from "./RunPage.module.css";
+
+const ArtifactBrowser = lazy(() => import("../ui/ArtifactBrowser"));
+
+type Tab = "overview" | "model-metrics" | "system-metrics" | "artifacts";
+
+const tabNames: Record<Tab, string> = {
+  overview: "Overview",
+  "model-metrics": "Metrics",
+  "system-metrics": "System metrics",
+  artifacts: "Artifacts",
+};
+
+function tabOf(path: string): Tab {
+  const rest = path.split("/").slice(5)[0];
+  return rest === "model-metrics" || rest === "system-metrics" || rest === "artifacts"
+    ? rest
+    : "overview";
+}
+
+const paths = {
+  overview: "/experiments/$experimentId/runs/$runId",
+  "model-metrics": "/experiments/$experimentId/runs/$runId/model-metrics",
+  "system-metrics": "/experiments/$experimentId/runs/$runId/system-metrics",
+  artifacts: "/experiments/$experimentId/runs/$runId/artifacts",
+} as const;
+
+/** The keys 1 to 4 go to the tabs, unless something is being typed. */
+function useTabKeys(tabs: Tab[], go: (tab: Tab) => void) {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.target instanceof HTMLElement && event.target.closest("input, textarea, select"))
+        return;
+      const tab = tabs[Number(event.key) - 1];
+      if (tab) go(tab);
+    };
+    window.addEventListener("keydown", onKey);
+    return () => window.removeEventListener("keydown", onKey);
+  }, [tabs, go]);
+}
+
+/** One run: what it is, what it was given, what came out. */
+export function RunPage() {
+  const params = useParams({ strict: false }) as {
+    experimentId: string;
+    runId: string;
+    _splat?: string;
+  };
+  const { experimentId, runId } = params;
+  const search = useSearch({ strict: false }) as RunSearch;
+  const navigate = useNavigate();
+  const tab = useRouterState({ select: (s) => tabOf(s.location.pathname) });
+
+  const { data: run, error, refetch } = useQuery(runQuery(runId));
+  const experiment = useQuery(experimentQuery(experimentId));
+  const versions = useQuery({ ...versionsQuery({ run_id: runId }), enabled: run !== undefined });
+
+  const hasSystem = useMemo(
+    () => run?.data.metrics?.some((metric) => metric.key.startsWith("system/")) ?? false,
+    [run],
+  );
+  const tabs = useMemo(
+    () =>
+      (Object.keys(tabNames) as Tab[]).filter(
+        (one) => one !== "system-metrics" || hasSystem || tab === "system-metrics",
+      ),
+    [hasSystem, tab],
+  );
+  const goTo = useMemo(
+    () => (to: Tab) => navigate({ to: paths[to], params: { experimentId, runId } }),
+    [navigate, experimentId, runId],
+  );
+  useTabKeys(tabs, goTo);
+
+  if (error && !run) return <ErrorState error={error} retry={refetch} />;
+
+  const parent = run ? parentOf(run) : undefined;
+  const name = run ? run.info.run_name || runId : "";
+  const setView = (change: RunSearch) =>
+    navigate({
+      to: ".",
+      search: ((old: RunSearch) => ({ ...old, ...change })) as never,
+      replace: true,
+    });
+
+  return (
+    <>
+      <PageHead
+        crumbs={[
+          { label: "Experiments", link: { to: "/experiments" } },
+          {
+            label: experiment.data?.name ?? experimentId,
+            link: { to: "/experiments/$experimentId", params: { experimentId } },
+          },
+          ...(parent
+            ? [
+                {
+                  label: "parent run",
+                  link: {
+                    to: "/experiments/$experimentId/runs/$runId" as const,
+                    params: { experimentId, runId: parent },
+                  },
+                },
+              ]
+            : []),
+        ]}
+        title={
+          <>
+            {run ? <Status status={run.info.status} /> : null}
+            <span className="truncate">{name}</span>
+          </>
+        }
+        name={name}
+      />
+      {run ? <RunFacts run={run} versions={versions.data} /> : <div className={css.factsSpace} />}
+      <nav className={css.tabs} aria-label="Run">
+        {tabs.map((one) => (
+          <Link
+            key={one}
+            to={paths[one]}
+            params={{ experimentId, runId }}
+            search={{}}
+            className={css.tab}
+            aria-current={one === tab ? "page" : undefined}
+          >
+            {tabNames[one]}
+            {run && one === "model-metrics" ? (
+              <span className={css.count}>{valuesOf(run).metrics.size}</span>
+            ) : null}
+          </Link>
+        ))}
+      </nav>
+      {!run ? (
+        <Loading />
+      ) : tab === "artifacts" ? (
+        <Suspense fallback={<Loading />}>
+          <ArtifactBrowser
+            runId={runId}
+            artifactUri={run.info.artifact_uri}
+            path={params._splat ?? ""}
+            onOpen={(path) =>
+              navigate({
+                to: "/experiments/$experimentId/runs/$runId/artifacts/$",
+                params: { experimentId, runId, _splat: path },
+                replace: true,
+              })
+            }
+          />
+        </Suspense>
+      ) : tab === "overview" ? (
+        <RunOverview run={run} view={search} onView={setView} />
+      ) : (
+        <RunMetrics run={run} system={tab === "system-metrics"} view={search} onView={setView} />
+      )}
+    </>
+  );
+}

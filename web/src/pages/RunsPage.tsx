@@ -1,0 +1,190 @@
+import { Button } from "@mantine/core";
+import type { RowSelectionState } from "@tanstack/react-table";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { ApiError } from "../api/client";
+import { experimentQuery, runsByIdQuery, runsQuery } from "../api/queries";
+import type { Run } from "../api/types.gen";
+import type { RunsSearch } from "../router";
+import { availableColumns, defaultColumns, orderClause, orderColumn, valuesOf } from "../lib/columns";
+import { plural } from "../lib/format";
+import { missingParents, nest } from "../lib/tree";
+import { ColumnChooser } from "../ui/ColumnChooser";
+import { FilterBox } from "../ui/FilterBox";
+import { Copy, PageHead } from "../ui/Page";
+import { RunTable } from "../ui/RunTable";
+import { Toolbar } from "../ui/Toolbar";
+import { ViewMenu } from "../ui/ViewMenu";
+import { EmptyState, ErrorState, Loading } from "../ui/states";
+import { GettingStarted } from "../ui/GettingStarted";
+
+const noRuns: Run[] = [];
+const noSelection: RowSelectionState = {};
+
+/** The last value that was there, while the next one is being fetched or has failed. */
+function useLast<T>(value: T | undefined, key: string): T | undefined {
+  const held = useRef<{ key: string; value: T } | undefined>(undefined);
+  useEffect(() => {
+    if (value !== undefined) held.current = { key, value };
+  }, [value, key]);
+  return value ?? (held.current?.key === key ? held.current.value : undefined);
+}
+
+/** The runs of an experiment. All of its state is in the URL, but for the selection. */
+export function RunsPage() {
+  const { experimentId } = useParams({ strict: false }) as { experimentId: string };
+  const search = useSearch({ strict: false }) as RunsSearch;
+  const navigate = useNavigate();
+  const [selection, setSelection] = useState(noSelection);
+
+  const set = (change: RunsSearch, replace = false) =>
+    navigate({
+      to: "/experiments/$experimentId",
+      params: { experimentId },
+      search: { ...search, ...change },
+      replace,
+    });
+
+  const sort = search.orderByKey
+    ? { id: orderColumn(search.orderByKey), ascending: search.orderByAsc ?? false }
+    : { id: "attributes.start_time", ascending: false };
+  const filter = search.searchFilter ?? "";
+  const deleted = search.lifecycleFilter?.toLowerCase() === "deleted";
+
+  const experiment = useQuery(experimentQuery(experimentId));
+  const query = useInfiniteQuery(
+    runsQuery({
+      experimentId,
+      filter,
+      orderBy: search.orderByKey ? orderClause(sort.id, sort.ascending) : "",
+      view: deleted ? "DELETED_ONLY" : "ACTIVE_ONLY",
+    }),
+  );
+  const data = useLast(query.data, experimentId);
+
+  const runs = useMemo(() => data?.pages.flatMap((page) => page.runs ?? noRuns) ?? noRuns, [data]);
+  const first = data?.pages[0]?.runs ?? noRuns;
+  const preset = useMemo(() => defaultColumns(first), [first]);
+  const known = useMemo(() => availableColumns(runs), [runs]);
+  const columns = search.columns ?? preset;
+
+  const absent = useMemo(() => (search.flat ? [] : missingParents(runs)), [runs, search.flat]);
+  const parents = useQuery(runsByIdQuery([experimentId], absent));
+  const rows = useMemo(
+    () =>
+      search.flat
+        ? runs.map((run) => ({ run, children: [], guest: false }))
+        : nest(runs, parents.data),
+    [runs, parents.data, search.flat],
+  );
+
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = query;
+  const chosen = Object.keys(selection).filter((id) => selection[id]);
+  const filterError =
+    query.error instanceof ApiError && query.error.status === 400 ? query.error : undefined;
+  const waiting = !data || (absent.length > 0 && parents.isLoading);
+  const name = experiment.data?.name ?? "";
+
+  if (experiment.error && !experiment.data)
+    return <ErrorState error={experiment.error} retry={experiment.refetch} />;
+
+  return (
+    <>
+      <PageHead
+        crumbs={[{ label: "Experiments", link: { to: "/experiments" } }]}
+        title={<span className="truncate">{name}</span>}
+        name={name}
+      >
+        <Copy text={experimentId} label={`Copy the experiment's id, ${experimentId}`} />
+        <span className="muted truncate" style={{ flex: 1, minWidth: 0 }}>
+          {experiment.data?.tags?.find((t) => t.key === "mlflow.note.content")?.value}
+        </span>
+      </PageHead>
+      <Toolbar>
+        <FilterBox
+          value={filter}
+          onCommit={(text) => set({ searchFilter: text || undefined })}
+          error={filterError?.message}
+          busy={query.isFetching && !isFetchingNextPage}
+          known={known}
+        />
+        <ViewMenu
+          deleted={deleted}
+          flat={search.flat ?? false}
+          onDeleted={(on) => set({ lifecycleFilter: on ? "Deleted" : undefined })}
+          onFlat={(on) => set({ flat: on || undefined })}
+        />
+        <ColumnChooser
+          known={known}
+          chosen={columns}
+          changed={search.columns !== undefined}
+          onChange={(next) => set({ columns: next }, true)}
+        />
+        <Button
+          size="xs"
+          variant="default"
+          data-testid="compare"
+          disabled={chosen.length < 2}
+          onClick={() =>
+            navigate({
+              to: "/compare-runs",
+              search: { runs: chosen, experiments: [experimentId], all: undefined },
+            })
+          }
+        >
+          Compare{chosen.length > 1 ? ` ${chosen.length}` : ""}
+        </Button>
+        <span className="muted num" style={{ marginLeft: "auto" }} aria-live="polite">
+          {data ? (hasNextPage ? `first ${plural(runs.length, "run")}` : plural(runs.length, "run")) : ""}
+        </span>
+      </Toolbar>
+      {query.error && !data && !filterError ? (
+        <ErrorState error={query.error} retry={query.refetch} />
+      ) : waiting && !filterError ? (
+        <Loading rows={14} />
+      ) : runs.length === 0 ? (
+        filter || deleted ? (
+          <EmptyState title={deleted ? "No deleted runs" : "No run matches the filter"}>
+            {filter ? (
+              <Link
+                to="/experiments/$experimentId"
+                params={{ experimentId }}
+                search={{ ...search, searchFilter: undefined }}
+              >
+                Clear the filter
+              </Link>
+            ) : null}
+          </EmptyState>
+        ) : (
+          <GettingStarted experiment={name} />
+        )
+      ) : (
+        <RunTable
+          rows={rows}
+          runs={runs}
+          columns={columns}
+          nested={!search.flat}
+          sort={sort}
+          onSort={(id) =>
+            set({
+              orderByKey: id,
+              orderByAsc: sort.id === id ? !sort.ascending : false,
+            })
+          }
+          selection={selection}
+          onSelection={setSelection}
+          onOpen={(run) =>
+            navigate({
+              to: "/experiments/$experimentId/runs/$runId",
+              params: { experimentId: valuesOf(run).run.info.experiment_id, runId: run.info.run_id },
+            })
+          }
+          onEnd={() => {
+            if (hasNextPage && !isFetchingNextPage) fetchNextPage();
+          }}
+        />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,149 @@
+import { lazy, Suspense, useMemo, useState } from "react";
+import type { DatasetInput, KeyValue, Run } from "../../api/types.gen";
+import { isUserTag, valuesOf } from "../../lib/columns";
+import type { RunSearch } from "../../router";
+import { ChartPanel } from "../../ui/ChartPanel";
+import { Grid, type GridColumn } from "../../ui/Grid";
+import { Chip, Section } from "../../ui/Page";
+import { SearchBox } from "../../ui/Toolbar";
+import { MetricList } from "./MetricList";
+import css from "./Run.module.css";
+import { firstCurve } from "./RunMetrics";
+
+const Markdown = lazy(() => import("../../ui/Markdown"));
+
+const pairColumns: GridColumn<KeyValue>[] = [
+  {
+    id: "key",
+    header: "Name",
+    width: 150,
+    grow: true,
+    cell: (p) => (
+      <span className="truncate" title={p.key}>
+        {p.key}
+      </span>
+    ),
+  },
+  {
+    id: "value",
+    header: "Value",
+    width: 150,
+    grow: true,
+    cell: (p) => (
+      <span className="truncate num" title={p.value}>
+        {p.value}
+      </span>
+    ),
+  },
+];
+
+const byKey = new Intl.Collator("en", { numeric: true }).compare;
+
+function Pairs({ title, pairs, none }: { title: string; pairs: KeyValue[]; none: string }) {
+  const [search, setSearch] = useState("");
+  const shown = useMemo(() => {
+    const wanted = search.toLowerCase();
+    return pairs
+      .filter((p) => `${p.key}\n${p.value}`.toLowerCase().includes(wanted))
+      .sort((a, b) => byKey(a.key, b.key));
+  }, [pairs, search]);
+  return (
+    <Section
+      title={title}
+      aside={
+        pairs.length > 12 ? (
+          <SearchBox label={`Find in ${title.toLowerCase()}`} value={search} onChange={setSearch} />
+        ) : null
+      }
+    >
+      {pairs.length === 0 ? (
+        <p className={css.none}>{none}</p>
+      ) : (
+        <div className={css.listBox} style={{ height: 32 + Math.min(shown.length, 12) * 28 }}>
+          <Grid label={title} rows={shown} columns={pairColumns} rowId={(p) => p.key} />
+        </div>
+      )}
+    </Section>
+  );
+}
+
+function Datasets({ inputs }: { inputs: DatasetInput[] }) {
+  return (
+    <Section title="Datasets">
+      <ul className={css.plain}>
+        {inputs.map(({ dataset, tags }) => (
+          <li key={`${dataset.name}/${dataset.digest}`}>
+            <b>{dataset.name}</b> <span className="mono muted">{dataset.digest}</span>{" "}
+            {tags?.map((t) => (
+              <Chip key={t.key}>{t.value}</Chip>
+            ))}
+          </li>
+        ))}
+      </ul>
+    </Section>
+  );
+}
+
+const noPairs: KeyValue[] = [];
+
+interface RunOverviewProps {
+  run: Run;
+  view: RunSearch;
+  onView: (change: RunSearch) => void;
+}
+
+/** The first screen of a run: its metrics with a curve beside them, then params, tags, data and note. */
+export function RunOverview({ run, view, onView }: RunOverviewProps) {
+  const metrics = useMemo(
+    () => (run.data.metrics ?? []).filter((m) => !m.key.startsWith("system/")),
+    [run],
+  );
+  const chosen = metrics.find((m) => m.key === view.metric) ?? firstCurve(metrics);
+  const label = run.info.run_name || run.info.run_id;
+  const runs = useMemo(() => [{ id: run.info.run_id, label }], [run.info.run_id, label]);
+  const note = valuesOf(run).tags.get("mlflow.note.content");
+  const tags = useMemo(() => (run.data.tags ?? noPairs).filter((t) => isUserTag(t.key)), [run]);
+  const datasets = run.inputs?.dataset_inputs ?? [];
+
+  return (
+    <div className={css.overview}>
+      {metrics.length > 0 ? (
+        <div className={css.lead} data-alone={!chosen || undefined}>
+          <MetricList
+            title="Metrics"
+            metrics={metrics}
+            chosen={chosen?.key}
+            onChoose={(metric) => onView({ metric, from: undefined, to: undefined })}
+          />
+          {chosen ? (
+            <Section title={chosen.key}>
+              <ChartPanel
+                metric={chosen.key}
+                runs={runs}
+                view={view}
+                onView={onView}
+                live={run.info.status === "RUNNING"}
+              />
+            </Section>
+          ) : null}
+        </div>
+      ) : null}
+      <div className={css.rest}>
+        <Pairs title="Parameters" pairs={run.data.params ?? noPairs} none="No parameters were logged." />
+        <div className={css.stack}>
+          {note ? (
+            <Section title="Note">
+              <div className={css.note}>
+                <Suspense fallback={<p>{note}</p>}>
+                  <Markdown text={note} />
+                </Suspense>
+              </div>
+            </Section>
+          ) : null}
+          {datasets.length > 0 ? <Datasets inputs={datasets} /> : null}
+          <Pairs title="Tags" pairs={tags} none="No tags." />
+        </div>
+      </div>
+    </div>
+  );
+}

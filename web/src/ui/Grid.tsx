@@ -1,0 +1,302 @@
+import {
+  createExpandedRowModel,
+  type ExpandedState,
+  type RowSelectionState,
+  rowExpandingFeature,
+  rowSelectionFeature,
+  tableFeatures,
+  useTable,
+} from "@tanstack/react-table";
+import { defaultRangeExtractor, useVirtualizer } from "@tanstack/react-virtual";
+import { type KeyboardEvent, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import css from "./Grid.module.css";
+import { GridHeader } from "./GridHeader";
+import { ChevronRight } from "./icons";
+
+const features = tableFeatures({
+  rowExpandingFeature,
+  rowSelectionFeature,
+  expandedRowModel: createExpandedRowModel(),
+});
+
+export interface GridColumn<T> {
+  id: string;
+  /** How tests call the column; its id when absent. */
+  testKey?: string;
+  header: ReactNode;
+  /** What the header says to a pointer; the text of the header when absent. */
+  title?: string;
+  /** Neighbours of the same group stand below one heading. */
+  group?: string;
+  width: number;
+  /** Takes the room that is left. */
+  grow?: boolean;
+  right?: boolean;
+  sortable?: boolean;
+  cell: (row: T) => ReactNode;
+}
+
+export interface Sort {
+  id: string;
+  ascending: boolean;
+}
+
+interface GridProps<T> {
+  label: string;
+  rows: T[];
+  columns: GridColumn<T>[];
+  rowId: (row: T) => string;
+  subRows?: (row: T) => T[];
+  sort?: Sort;
+  onSort?: (id: string) => void;
+  onOpen?: (row: T) => void;
+  /** Called as another row becomes the active one, by key or pointer. */
+  onActive?: (row: T) => void;
+  activeId?: string;
+  selection?: RowSelectionState;
+  onSelection?: (next: RowSelectionState) => void;
+  /** Called when the end of the rows comes near. */
+  onEnd?: () => void;
+  /** How many rows there are when more exist than are given. */
+  total?: number;
+  rowHeight?: number;
+  testId?: string;
+  rowTestId?: string;
+  rowClass?: (row: T) => string | undefined;
+  footer?: ReactNode;
+}
+
+const noColumns: never[] = [];
+
+/**
+ * A table of any length: only the rows on the screen are in the document. It is one stop of the Tab key; arrows
+ * (or j and k) move between rows, Right and Left open and close a nested one, Space (or x) selects, Enter opens.
+ */
+export function Grid<T extends object>(props: GridProps<T>) {
+  const { rows, columns, rowId, subRows, selection, onSelection, onEnd, rowHeight = 28 } = props;
+  const [expanded, setExpanded] = useState<ExpandedState>(true);
+  const [active, setActive] = useState(0);
+  const scroller = useRef<HTMLDivElement>(null);
+  const focusNext = useRef(false);
+
+  const table = useTable({
+    features,
+    columns: noColumns,
+    data: rows,
+    getRowId: rowId,
+    getSubRows: subRows,
+    enableSubRowSelection: false,
+    state: { expanded, rowSelection: selection ?? {} },
+    onExpandedChange: setExpanded,
+    onRowSelectionChange: (update) =>
+      onSelection?.(typeof update === "function" ? update(selection ?? {}) : update),
+  });
+  const shown = table.getRowModel().rows;
+  const nested = subRows !== undefined && rows.some((row) => subRows(row).length > 0);
+
+  const given = props.activeId;
+  const at = useMemo(() => {
+    const index = given === undefined ? active : shown.findIndex((row) => row.id === given);
+    return Math.max(0, Math.min(index, shown.length - 1));
+  }, [given, active, shown]);
+
+  const virtual = useVirtualizer({
+    count: shown.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => rowHeight,
+    overscan: 10,
+    getItemKey: (index) => shown[index]?.id ?? index,
+    // The active row stays in the document when it is scrolled away, or the keyboard would lose its place.
+    rangeExtractor: (range) => {
+      const indexes = defaultRangeExtractor(range);
+      if (at < range.startIndex - range.overscan) indexes.unshift(at);
+      else if (at > range.endIndex + range.overscan && at < range.count) indexes.push(at);
+      return [...new Set(indexes)];
+    },
+  });
+  const items = virtual.getVirtualItems();
+
+  const last = items.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (shown.length > 0 && last >= shown.length - 60) onEnd?.();
+  }, [last, shown.length, onEnd]);
+
+  useEffect(() => {
+    if (!focusNext.current) return;
+    focusNext.current = false;
+    scroller.current?.querySelector<HTMLElement>(`[data-index="${at}"]`)?.focus({ preventScroll: true });
+  });
+
+  const template = useMemo(
+    () =>
+      [
+        ...(onSelection ? ["30px"] : []),
+        ...columns.map((c) => (c.grow ? `minmax(${c.width}px, 1fr)` : `${c.width}px`)),
+      ].join(" "),
+    [columns, onSelection],
+  );
+  const minWidth = columns.reduce((sum, c) => sum + c.width, onSelection ? 30 : 0);
+
+  const goTo = (index: number) => {
+    const next = Math.max(0, Math.min(index, shown.length - 1));
+    focusNext.current = true;
+    setActive(next);
+    virtual.scrollToIndex(next);
+    const row = shown[next];
+    if (row) props.onActive?.(row.original);
+  };
+
+  const onKeyDown = (event: KeyboardEvent<HTMLDivElement>) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const target = event.target as HTMLElement;
+    if (!target.dataset.index) return;
+    const row = shown[at];
+    if (!row) return;
+    const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 0) / rowHeight) - 3);
+    const moves: Record<string, number> = {
+      ArrowDown: at + 1,
+      j: at + 1,
+      ArrowUp: at - 1,
+      k: at - 1,
+      PageDown: at + page,
+      PageUp: at - page,
+      Home: 0,
+      End: shown.length - 1,
+    };
+    const to = moves[event.key];
+    if (to !== undefined) {
+      event.preventDefault();
+      const header = scroller.current?.querySelector<HTMLElement>("[data-head]");
+      if (to < 0 && event.key === "ArrowUp" && header) header.focus();
+      else goTo(to);
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      props.onOpen?.(row.original);
+    } else if ((event.key === " " || event.key === "x") && onSelection) {
+      event.preventDefault();
+      row.toggleSelected();
+    } else if (event.key === "ArrowRight" && row.getCanExpand() && !row.getIsExpanded()) {
+      event.preventDefault();
+      row.toggleExpanded(true);
+    } else if (event.key === "ArrowLeft" && nested) {
+      event.preventDefault();
+      if (row.getCanExpand() && row.getIsExpanded()) row.toggleExpanded(false);
+      else {
+        const parent = row.getParentRow();
+        if (parent) goTo(shown.findIndex((one) => one.id === parent.id));
+      }
+    }
+  };
+
+  const heads = 30 + (columns.some((c) => c.group) ? 22 : 0);
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a virtual grid scrolls by itself, which a table element cannot
+    <div
+      ref={scroller}
+      className={css.scroller}
+      role={nested ? "treegrid" : "grid"}
+      aria-label={props.label}
+      aria-rowcount={(props.total ?? shown.length) + 1}
+      aria-multiselectable={onSelection ? true : undefined}
+      data-testid={props.testId}
+      onKeyDown={onKeyDown}
+      style={{ scrollPaddingTop: heads }}
+    >
+      <div style={{ minWidth }}>
+        <GridHeader
+          columns={columns}
+          template={template}
+          sort={props.sort}
+          onSort={props.onSort}
+          selectAll={
+            onSelection
+              ? {
+                  all: table.getIsAllRowsSelected(),
+                  some: table.getIsSomeRowsSelected(),
+                  toggle: () => table.toggleAllRowsSelected(),
+                }
+              : undefined
+          }
+          toRows={() => goTo(at)}
+        />
+        {/* biome-ignore lint/a11y/useSemanticElements: see above */}
+        <div role="rowgroup" className={css.body} style={{ height: virtual.getTotalSize() }}>
+          {items.map((item) => {
+            const row = shown[item.index];
+            if (!row) return null;
+            const selected = row.getIsSelected();
+            return (
+              // biome-ignore lint/a11y/useSemanticElements: see above
+              <div
+                key={row.id}
+                role="row"
+                className={`${css.row} ${props.rowClass?.(row.original) ?? ""}`}
+                data-index={item.index}
+                data-selected={selected || undefined}
+                data-current={(given !== undefined && row.id === given) || undefined}
+                data-testid={props.rowTestId}
+                aria-rowindex={item.index + 2}
+                aria-level={nested ? row.depth + 1 : undefined}
+                aria-expanded={row.getCanExpand() ? row.getIsExpanded() : undefined}
+                aria-selected={onSelection ? selected : undefined}
+                tabIndex={item.index === at ? 0 : -1}
+                onFocus={() => setActive(item.index)}
+                onClick={() => {
+                  setActive(item.index);
+                  props.onActive?.(row.original);
+                }}
+                style={{
+                  gridTemplateColumns: template,
+                  height: rowHeight,
+                  transform: `translateY(${item.start}px)`,
+                }}
+              >
+                {onSelection ? (
+                  <div role="gridcell" className={css.check}>
+                    <input
+                      type="checkbox"
+                      tabIndex={-1}
+                      checked={selected}
+                      aria-label="Select"
+                      onChange={row.getToggleSelectedHandler({ selectChildren: false })}
+                    />
+                  </div>
+                ) : null}
+                {columns.map((column, i) => (
+                  <div
+                    key={column.id}
+                    role="gridcell"
+                    className={css.cell}
+                    data-right={column.right || undefined}
+                    data-first={i === 0 || undefined}
+                    data-checked={(i === 0 && onSelection !== undefined) || undefined}
+                    style={i === 0 && nested ? { paddingLeft: 4 + row.depth * 16 } : undefined}
+                  >
+                    {i === 0 && nested ? (
+                      <button
+                        type="button"
+                        className={css.twist}
+                        tabIndex={-1}
+                        hidden={!row.getCanExpand()}
+                        data-open={row.getIsExpanded() || undefined}
+                        aria-label={row.getIsExpanded() ? "Collapse" : "Expand"}
+                        onClick={(event) => {
+                          event.stopPropagation();
+                          row.toggleExpanded();
+                        }}
+                      >
+                        <ChevronRight size={12} />
+                      </button>
+                    ) : null}
+                    {column.cell(row.original)}
+                  </div>
+                ))}
+              </div>
+            );
+          })}
+        </div>
+        {props.footer}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,203 @@
+import type { RowSelectionState } from "@tanstack/react-table";
+import { Link } from "@tanstack/react-router";
+import { useMemo } from "react";
+import type { Run } from "../api/types.gen";
+import { columnOf, valuesOf } from "../lib/columns";
+import { alignmentPad, decimals, formatDuration, formatNumber } from "../lib/format";
+import type { RunNode } from "../lib/tree";
+import { Grid, type GridColumn, type Sort } from "./Grid";
+import { Ago, useNow } from "./Page";
+import css from "./RunTable.module.css";
+import { Status } from "./Status";
+
+/** A number with its decimal point in line with the others of its column; all digits on hover. */
+export function Num({ value, places = 0 }: { value: number; places?: number }) {
+  const text = formatNumber(value);
+  const pad = alignmentPad(text, places);
+  return (
+    <span className="num" title={String(value)} data-odd={Number.isFinite(value) ? undefined : ""}>
+      {text}
+      {pad ? (
+        <span className={css.pad} aria-hidden="true">
+          {pad}
+        </span>
+      ) : null}
+    </span>
+  );
+}
+
+const none = <span className="muted">–</span>;
+
+const groupNames = { metrics: "Metrics", params: "Parameters", tags: "Tags", attributes: "" };
+
+/** Columns are as wide as their longest text of the first rows, within limits, so that few are cut off. */
+function widthFor(header: string, texts: string[], least: number): number {
+  const longest = Math.max(header.length + 2, ...texts.slice(0, 200).map((t) => t.length));
+  return Math.max(least, Math.min(210, 20 + longest * 7.2));
+}
+
+function valueColumn(id: string, runs: Run[]): GridColumn<RunNode> {
+  const { kind, key } = columnOf(id);
+  const base = {
+    id,
+    testKey: key,
+    header: key,
+    title: `${kind}.${key}`,
+    group: groupNames[kind],
+    sortable: true,
+  };
+  if (kind === "metrics") {
+    const texts = runs.flatMap((run) => {
+      const metric = valuesOf(run).metrics.get(key);
+      return metric ? [formatNumber(metric.value)] : [];
+    });
+    const places = Math.min(6, Math.max(0, ...texts.map(decimals)));
+    return {
+      ...base,
+      width: widthFor(key, texts, 84),
+      right: true,
+      cell: ({ run }) => {
+        const metric = valuesOf(run).metrics.get(key);
+        return metric ? <Num value={metric.value} places={places} /> : none;
+      },
+    };
+  }
+  const texts = runs.flatMap((run) => valuesOf(run)[kind as "params" | "tags"].get(key) ?? []);
+  const numeric = texts.length > 0 && texts.every((t) => t.trim() !== "" && !Number.isNaN(Number(t)));
+  return {
+    ...base,
+    width: widthFor(key, texts, 72),
+    right: numeric,
+    cell: ({ run }) => {
+      const value = valuesOf(run)[kind as "params" | "tags"].get(key);
+      if (value === undefined) return none;
+      return (
+        <span className="truncate" title={value}>
+          {value}
+        </span>
+      );
+    },
+  };
+}
+
+function fixedColumns(now: number): GridColumn<RunNode>[] {
+  return [
+    {
+      id: "attributes.run_name",
+      testKey: "run_name",
+      header: "Run",
+      width: 230,
+      sortable: true,
+      cell: ({ run, guest }) => (
+        <>
+          <Status status={run.info.status} />
+          <Link
+            to="/experiments/$experimentId/runs/$runId"
+            params={{ experimentId: run.info.experiment_id, runId: run.info.run_id }}
+            className={`${css.name} truncate`}
+            data-guest={guest || undefined}
+            title={guest ? `${run.info.run_name} (shown for its nested runs)` : run.info.run_name}
+            tabIndex={-1}
+          >
+            {run.info.run_name || run.info.run_id}
+          </Link>
+        </>
+      ),
+    },
+    {
+      id: "attributes.start_time",
+      testKey: "start_time",
+      header: "Started",
+      width: 104,
+      right: true,
+      sortable: true,
+      cell: ({ run }) => <Ago time={run.info.start_time} now={now} />,
+    },
+    {
+      id: "duration",
+      header: "Duration",
+      width: 104,
+      right: true,
+      cell: ({ run: { info } }) =>
+        info.end_time ? (
+          formatDuration(info.end_time - info.start_time)
+        ) : info.status === "RUNNING" ? (
+          <span className="muted">{formatDuration(Math.max(0, now - info.start_time))}</span>
+        ) : (
+          none
+        ),
+    },
+  ];
+}
+
+const lastColumns: GridColumn<RunNode>[] = [
+  {
+    id: "user",
+    header: "User",
+    group: "Origin",
+    width: 84,
+    cell: ({ run }) => (
+      <span className="truncate">{valuesOf(run).tags.get("mlflow.user") ?? run.info.user_id}</span>
+    ),
+  },
+  {
+    id: "source",
+    header: "Source",
+    group: "Origin",
+    width: 150,
+    grow: true,
+    cell: ({ run }) => {
+      const source = valuesOf(run).tags.get("mlflow.source.name") ?? "";
+      return (
+        <span className="truncate" title={source}>
+          {source.split("/").slice(-2).join("/")}
+        </span>
+      );
+    },
+  },
+];
+
+interface RunTableProps {
+  rows: RunNode[];
+  runs: Run[];
+  columns: string[];
+  nested: boolean;
+  sort: Sort;
+  onSort: (id: string) => void;
+  selection: RowSelectionState;
+  onSelection: (next: RowSelectionState) => void;
+  onOpen: (run: Run) => void;
+  onEnd: () => void;
+}
+
+/** The table of runs: who and when, then the chosen metrics and params, then where each run came from. */
+export function RunTable(props: RunTableProps) {
+  const { runs, columns } = props;
+  const now = useNow();
+  const grid = useMemo(
+    () => [
+      ...fixedColumns(now),
+      ...columns.map((id) => valueColumn(id, runs)),
+      ...lastColumns,
+    ],
+    [columns, runs, now],
+  );
+  return (
+    <Grid
+      label="Runs"
+      testId="run-table"
+      rowTestId="run-row"
+      rows={props.rows}
+      columns={grid}
+      rowId={(node) => node.run.info.run_id}
+      subRows={props.nested ? (node) => node.children : undefined}
+      sort={props.sort}
+      onSort={props.onSort}
+      selection={props.selection}
+      onSelection={props.onSelection}
+      onOpen={(node) => props.onOpen(node.run)}
+      onEnd={props.onEnd}
+      rowClass={(node) => (node.guest ? css.guest : undefined)}
+    />
+  );
+}
