@@ -1,0 +1,235 @@
+# Where artifacts live and how their bytes travel. A store is a list of `kind`
+# and its place; a key is a path below it with "/" between its segments.
+#   proxy   mlflow-artifacts: URIs, over HTTP
+#   local   folders that this machine can write to
+#   server  anything else that belongs to a run: the tracking server fetches it
+
+artifact_store <- function(uri, client, run_id = NULL) {
+  if (grepl("^mlflow-artifacts:", uri)) return(proxy_store(uri, client))
+  if (grepl("^(/|[A-Za-z]:[/\\\\]|file:)", uri)) {
+    path <- local_path(uri)
+    if (is_near(client) || dir.exists(path)) return(list(kind = "local", path = path))
+  }
+  if (!is.null(run_id)) return(list(kind = "server", run_id = run_id, client = client))
+  NULL
+}
+
+# The artifact root of a run never changes, so one look-up serves a session.
+run_store <- function(client, run_id) {
+  host <- client$get_host_creds()$host
+  key <- paste(host, run_id)
+  uri <- .globals$artifact_uris[key]
+  if (is.null(uri) || is.na(uri)) {
+    info <- rest_call(client, "runs/get", query = list(run_id = run_id, run_uuid = run_id))$run$info
+    uri <- .globals$artifact_uris[[key]] <- info$artifact_uri
+  }
+  store <- artifact_store(uri[[1L]], client, run_id)
+  store$root <- uri[[1L]]
+  store
+}
+
+local_path <- function(uri) {
+  if (!grepl("^file:", uri)) return(uri)
+  path <- sub("^file:(//[^/]*)?", "", uri)
+  utils::URLdecode(sub("^/([A-Za-z]:)", "\\1", path))
+}
+
+is_near <- function(client) {
+  creds <- client$get_host_creds()
+  isTRUE(creds$local) || grepl("^https?://(localhost|127\\.[0-9.]+|\\[::1\\])(:|/|$)", creds$host)
+}
+
+proxy_store <- function(uri, client) {
+  rest <- sub("^mlflow-artifacts:", "", uri)
+  host <- NULL
+  if (startsWith(rest, "//")) {
+    host <- sub("^//([^/]*).*$", "\\1", rest)
+    rest <- sub("^//[^/]*", "", rest)
+  }
+  list(kind = "proxy", client = client, host = host, path = gsub("^/+|/+$", "", rest))
+}
+
+# Every segment is encoded by itself: "#", "?" and "%" are legal in names.
+encode_path <- function(path) {
+  segments <- strsplit(enc2utf8(path), "/", fixed = TRUE)[[1L]]
+  paste(curl::curl_escape(segments[nzchar(segments)]), collapse = "/")
+}
+
+join_path <- function(...) {
+  parts <- c(...)
+  parts <- gsub("^/+|/+$", "", parts[nzchar(parts)])
+  paste(parts[nzchar(parts)], collapse = "/")
+}
+
+proxy_call <- function(store, verb, key, ..., query = NULL) {
+  creds <- store$client$get_host_creds()
+  if (!is.null(store$host) && nzchar(store$host)) {
+    creds$host <- paste0(sub("://.*$", "://", creds$host), store$host)
+  }
+  path <- paste0(
+    "/api/2.0/mlflow-artifacts/artifacts",
+    if (is.null(query)) paste0("/", encode_path(join_path(store$path, key))) else query_string(query)
+  )
+  http_request(store$client, verb, path, ..., creds = if (is.null(store$host)) NULL else creds)
+}
+
+SMALL_FILE <- 1e6
+
+store_put <- function(store, file, key) {
+  if (store$kind == "local") return(copy_atomic(file, file.path(store$path, key)))
+  small <- file.size(file) <= SMALL_FILE
+  body <- if (small) readBin(file, raw(), file.size(file))
+  source <- if (small) NULL else file
+  type <- content_type_of(key)
+  answer <- if (store$kind == "proxy") {
+    proxy_call(store, "PUT", key, body = body, file_in = source, content_type = type)
+  } else {
+    http_request(
+      store$client, "POST",
+      paste0("/ajax-api/2.0/mlflow/upload-artifact", query_string(list(run_uuid = store$run_id, path = key))),
+      body = body, file_in = source, content_type = type
+    )
+  }
+  check_artifact_answer(answer, paste0("artifacts/", key))
+}
+
+check_artifact_answer <- function(answer, endpoint) {
+  if (answer$status >= 300L) {
+    said <- error_text(answer$content %||% raw())
+    rest_error(endpoint, answer$status, said$text, said$code, said$message, said$body)
+  }
+  invisible(NULL)
+}
+
+content_type_of <- function(key) {
+  switch(tolower(tools::file_ext(key)),
+    txt = , log = , csv = , tsv = , md = , r = , yaml = , yml = "text/plain",
+    json = "application/json", html = "text/html", png = "image/png", jpg = , jpeg = "image/jpeg",
+    svg = "image/svg+xml", pdf = "application/pdf", "application/octet-stream"
+  )
+}
+
+# Another reader sees the old file or the new one, never half of it.
+copy_atomic <- function(from, to) {
+  dir.create(dirname(to), recursive = TRUE, showWarnings = FALSE)
+  part <- tempfile(".part-", dirname(to))
+  if (!file.copy(from, part, copy.mode = FALSE)) mlflow_abort(paste("Cannot write to", dirname(to)))
+  if (!file.rename(part, to)) {
+    unlink(part)
+    mlflow_abort(paste("Cannot write", to))
+  }
+  invisible(NULL)
+}
+
+store_get <- function(store, key, dest) {
+  dir.create(dirname(dest), recursive = TRUE, showWarnings = FALSE)
+  missing <- function() {
+    mlflow_abort(paste0("FileNotFoundError: No such artifact: '", key, "'"),
+      code = "RESOURCE_DOES_NOT_EXIST", class = "mlflow_error_file_not_found"
+    )
+  }
+  if (store$kind == "local") {
+    from <- file.path(store$path, key)
+    if (!file.exists(from) || dir.exists(from)) missing()
+    return(copy_atomic(from, dest))
+  }
+  part <- tempfile(".part-", dirname(dest))
+  on.exit(unlink(part))
+  answer <- if (store$kind == "proxy") {
+    # Python's server answers 500 for a file that is not there, so a 500 is final.
+    proxy_call(store, "GET", key, file_out = part, once = TRUE)
+  } else {
+    http_request(store$client, "GET",
+      paste0("/get-artifact", query_string(list(run_uuid = store$run_id, path = key))),
+      file_out = part, once = TRUE
+    )
+  }
+  if (answer$status != 200L) {
+    gone <- answer$status == 404L || !key %in% store_list(store, parent_key(key))$path
+    if (gone) missing()
+    said <- error_text(readBin(part, raw(), min(file.size(part), 1e5)))
+    rest_error(paste0("artifacts/", key), answer$status, said$text, said$code, said$message, said$body)
+  }
+  expected <- suppressWarnings(as.numeric(curl::parse_headers_list(answer$headers)[["content-length"]]))
+  if (length(expected) && !is.na(expected) && expected != file.size(part)) {
+    mlflow_abort(paste0("The download of '", key, "' is incomplete: ", file.size(part), " of ", expected, " bytes."))
+  }
+  unlink(dest)
+  if (!file.rename(part, dest)) mlflow_abort(paste("Cannot write", dest))
+  invisible(NULL)
+}
+
+parent_key <- function(key) {
+  parent <- dirname(key)
+  if (parent == ".") "" else parent
+}
+
+# One folder level: a table of path (below the store), is_dir and file_size.
+store_list <- function(store, key = "") {
+  files <- switch(store$kind,
+    local = list_local(file.path(store$path, key)),
+    proxy = {
+      answer <- proxy_call(store, "GET", NULL, query = list(path = join_path(store$path, key)))
+      items <- finish_call(answer, "artifacts")$files
+      lapply(items, function(f) utils::modifyList(f, list(path = basename(f$path))))
+    },
+    server = {
+      answer <- rest_call(store$client, "artifacts/list", query = list(
+        run_uuid = store$run_id, run_id = store$run_id, path = if (nzchar(key)) key
+      ))
+      lapply(answer$files, function(f) utils::modifyList(f, list(path = basename(f$path))))
+    }
+  )
+  paths <- field(files, "path", NA_character_)
+  dirs <- vapply(files, function(f) isTRUE(f$is_dir), NA)
+  sizes <- field(files, "file_size", NA_real_)
+  sizes[!dirs & is.na(sizes)] <- 0
+  new_tbl(list(
+    path = if (nzchar(key) && length(paths)) paste0(gsub("^/+|/+$", "", key), "/", paths) else paths,
+    is_dir = as.logical(dirs), file_size = sizes
+  ))
+}
+
+list_local <- function(dir) {
+  if (!dir.exists(dir)) return(list())
+  lapply(list.files(dir, all.files = TRUE, no.. = TRUE), function(name) {
+    info <- file.info(file.path(dir, name), extra_cols = FALSE)
+    list(path = name, is_dir = info$isdir, file_size = if (info$isdir) NULL else info$size)
+  })
+}
+
+# All files below a key, folders followed.
+store_walk <- function(store, key = "") {
+  files <- store_list(store, key)
+  found <- files$path[!files$is_dir]
+  for (dir in files$path[files$is_dir]) found <- c(found, store_walk(store, dir))
+  found
+}
+
+# Fetches a file or a folder to `dest`; returns the path of what was fetched.
+store_fetch <- function(store, key, dest) {
+  key <- join_path(key %||% "")
+  files <- store_walk(store, key)
+  if (!length(files)) {
+    if (!nzchar(key)) {
+      dir.create(dest, recursive = TRUE, showWarnings = FALSE)
+      return(dest)
+    }
+    store_get(store, key, file.path(dest, key))
+    return(file.path(dest, key))
+  }
+  tick <- progress("Downloading", length(files))
+  for (file in files) {
+    store_get(store, file, file.path(dest, file))
+    tick()
+  }
+  if (nzchar(key)) file.path(dest, key) else dest
+}
+
+# A progress bar for many files in interactive use, nothing otherwise.
+progress <- function(what, n) {
+  if (n < 5L || !interactive()) return(function() invisible())
+  frame <- parent.frame()
+  bar <- cli::cli_progress_bar(what, total = n, .envir = frame)
+  function() cli::cli_progress_update(id = bar, .envir = frame)
+}

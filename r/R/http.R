@@ -1,0 +1,250 @@
+# The transport. One curl handle per process is reset and reused, so that the
+# connection stays open: a request costs a fraction of a millisecond.
+
+get_rest_config <- function(host_creds) {
+  usable <- function(x) length(x) == 1L && !is.na(x) && nzchar(x)
+  headers <- list()
+  if (usable(host_creds$username) && usable(host_creds$password)) {
+    pair <- charToRaw(enc2utf8(paste0(host_creds$username, ":", host_creds$password)))
+    headers$Authorization <- paste("Basic", gsub("\n", "", jsonlite::base64_enc(pair)))
+  } else if (usable(host_creds$token)) {
+    headers$Authorization <- paste("Bearer", host_creds$token)
+  }
+  headers[["User-Agent"]] <- user_agent()
+  config <- list()
+  if (identical(toupper(as.character(host_creds$insecure)), "TRUE")) {
+    config <- list(ssl_verifypeer = 0L, ssl_verifyhost = 0L)
+  }
+  list(headers = headers, config = config)
+}
+
+user_agent <- function() {
+  if (is.null(.globals$user_agent)) {
+    .globals$user_agent <- paste0("mlflow-r-client/", utils::packageVersion("mlflow"))
+  }
+  .globals$user_agent
+}
+
+http_timeout <- function() {
+  as.numeric(getOption("mlflow.rest.timeout") %||%
+    env_value("MLFLOW_HTTP_REQUEST_TIMEOUT") %||% 60)
+}
+
+http_retries <- function() {
+  as.integer(getOption("mlflow.rest.retries") %||%
+    env_value("MLFLOW_HTTP_REQUEST_MAX_RETRIES") %||% 5)
+}
+
+# NULL for a variable that is unset or empty.
+env_value <- function(...) {
+  for (name in c(...)) {
+    value <- Sys.getenv(name)
+    if (nzchar(value)) return(value)
+  }
+  NULL
+}
+
+# One exchange. Returns list(status, headers, content), or NULL content when the
+# body went to `file_out`. Connection faults are raised by curl.
+http_send <- function(creds, verb, url, body = NULL, content_type = "application/json",
+                      file_in = NULL, file_out = NULL, progress = FALSE) {
+  forked <- fork_guard()
+  config <- get_rest_config(creds)
+  handle <- .globals$handle
+  if (is.null(handle)) handle <- .globals$handle <- curl::new_handle()
+  curl::handle_reset(handle)
+  options <- c(list(
+    customrequest = verb, followlocation = FALSE, connecttimeout = 10L,
+    nosignal = TRUE, noprogress = !progress
+  ), config$config)
+  if (is.null(file_in) && is.null(file_out)) {
+    options$timeout_ms <- max(1, 1000 * http_timeout())
+    options$accept_encoding <- ""
+  } else {
+    # A transfer may take hours; what counts is that it moves.
+    options$low_speed_limit <- 1L
+    options$low_speed_time <- as.integer(max(1, http_timeout()))
+  }
+  if (isTRUE(creds$local)) options$noproxy <- "*"
+  bundle <- env_value("MLFLOW_TRACKING_SERVER_CERT_PATH")
+  if (!is.null(bundle)) options$cainfo <- path.expand(bundle)
+  client_cert <- env_value("MLFLOW_TRACKING_CLIENT_CERT_PATH")
+  if (!is.null(client_cert)) options$sslcert <- path.expand(client_cert)
+  if (forked) {
+    # The parent's sockets live in curl's process-wide pool.
+    options$fresh_connect <- TRUE
+    options$forbid_reuse <- TRUE
+  }
+  headers <- c(config$headers, Expect = "")
+  if (!is.null(file_in)) {
+    size <- file.size(file_in)
+    con <- file(file_in, "rb")
+    on.exit(close(con), add = TRUE)
+    options$upload <- TRUE
+    options$infilesize_large <- size
+    options$readfunction <- function(nbytes, ...) readBin(con, raw(), nbytes)
+    headers[["Content-Type"]] <- content_type
+  } else if (!is.null(body)) {
+    if (is.character(body)) body <- charToRaw(enc2utf8(body))
+    options$postfieldsize <- length(body)
+    options$postfields <- body
+    headers[["Content-Type"]] <- content_type
+  } else if (verb == "GET") {
+    options$httpget <- TRUE
+  }
+  curl::handle_setopt(handle, .list = options)
+  curl::handle_setheaders(handle, .list = headers)
+  answer <- if (is.null(file_out)) {
+    curl::curl_fetch_memory(url, handle = handle)
+  } else {
+    curl::curl_fetch_disk(url, file_out, handle = handle)
+  }
+  list(status = answer$status_code, headers = answer$headers, content = answer$content)
+}
+
+RETRY_STATUS <- c(408L, 429L, 500L, 502L, 503L, 504L)
+
+# Sends with retries. `once` marks a request that must not be repeated after its
+# bytes may have been acted on (a create): it is tried again only when no
+# connection came about, or when the server says that it did nothing.
+http_request <- function(client, verb, path, ..., once = FALSE, retries = http_retries(),
+                         limit = 60, creds = NULL) {
+  attempt <- 0L
+  reconnected <- FALSE
+  waited_429 <- 0
+  wait_429 <- 1
+  repeat {
+    creds_now <- creds %||% client$get_host_creds()
+    url <- paste0(sub("/+$", "", creds_now$host), path)
+    answer <- tryCatch(http_send(creds_now, verb, url, ...), error = identity)
+    if (inherits(answer, "error")) {
+      refused <- grepl("connect|resolve|refused", conditionMessage(answer), ignore.case = TRUE) &&
+        !grepl("reset|timed out after [0-9]+ milliseconds with", conditionMessage(answer))
+      if (isTRUE(creds_now$local) && !reconnected && (refused || !once)) {
+        # The folder's server ended (a reboot, a kill): start it again, once.
+        reconnected <- TRUE
+        local_forget(creds_now$host)
+        next
+      }
+      if (attempt >= retries || (once && !refused)) {
+        mlflow_abort(
+          paste0(
+            "No answer from ", creds_now$host, ": ", conditionMessage(answer),
+            "\nIs the server running, and is the tracking URI right? (now: ",
+            mlflow_get_tracking_uri(), ")"
+          ),
+          code = "CONNECTION", class = "mlflow_connection_error", parent = answer
+        )
+      }
+      attempt <- attempt + 1L
+      backoff(attempt)
+      next
+    }
+    if (answer$status == 429L) {
+      pause <- min(wait_429, limit - waited_429)
+      if (pause <= 0) return(answer)
+      warning(
+        "Request returned with status code 429 (Rate limit exceeded). Retrying after ",
+        pause, " seconds. Will continue to retry 429s for up to ", limit, " seconds.",
+        call. = FALSE
+      )
+      Sys.sleep(pause)
+      waited_429 <- waited_429 + pause
+      wait_429 <- wait_429 * 2
+      next
+    }
+    if (!answer$status %in% RETRY_STATUS || attempt >= retries || (once && answer$status != 503L)) {
+      return(answer)
+    }
+    attempt <- attempt + 1L
+    backoff(attempt, answer$headers)
+  }
+}
+
+backoff <- function(attempt, headers = NULL) {
+  after <- NULL
+  if (!is.null(headers)) {
+    after <- suppressWarnings(as.numeric(curl::parse_headers_list(headers)[["retry-after"]]))
+  }
+  factor <- as.numeric(env_value("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR") %||% 0.25)
+  # Jitter from the clock: logging must not move the user's random stream.
+  jitter <- (as.numeric(Sys.time()) * 1000) %% 1
+  pause <- if (length(after) && !is.na(after)) min(after, 60) else {
+    min(30, factor * 2^(attempt - 1L) * (0.75 + jitter / 2))
+  }
+  Sys.sleep(pause)
+}
+
+query_string <- function(query) {
+  query <- query[lengths(query) > 0L]
+  if (!length(query)) return("")
+  parts <- unlist(lapply(names(query), function(n) {
+    value <- query[[n]]
+    text <- if (is.numeric(value)) number_text(value) else if (is.logical(value)) {
+      tolower(as.character(value))
+    } else {
+      enc2utf8(as.character(unlist(value)))
+    }
+    paste0(n, "=", curl::curl_escape(text))
+  }))
+  paste0("?", paste(parts, collapse = "&"))
+}
+
+# The text of an error body as upstream shows it: JSON values joined by "; ",
+# other text as it is, bytes that are no text in hex.
+error_text <- function(content) {
+  text <- tryCatch(
+    {
+      plain <- rawToChar(content)
+      if (!validUTF8(plain)) stop("not text")
+      Encoding(plain) <- "UTF-8"
+      plain
+    },
+    error = function(e) NULL
+  )
+  if (is.null(text)) return(list(text = paste(as.character(content), collapse = " ")))
+  fields <- tryCatch(json_parse(text), error = function(e) NULL)
+  if (!is.list(fields) || is.null(names(fields))) return(list(text = text, body = text))
+  list(
+    text = paste(unlist(fields), collapse = "; "), body = fields,
+    code = fields$error_code, message = fields$message
+  )
+}
+
+CREATES <- c("runs/create", "experiments/create", "registered-models/create",
+  "model-versions/create", "logged-models")
+
+# A JSON call below /api/2.0/mlflow. Returns the parsed body, or the raw text.
+rest_call <- function(client, endpoint, verb = "GET", query = NULL, body = NULL,
+                      version = "2.0", limit = 60, parse = TRUE) {
+  note_errors_seen()
+  answer <- http_request(
+    client, verb, paste0("/api/", version, "/mlflow/", endpoint, query_string(query)),
+    body = if (verb == "GET") NULL else json_body(body),
+    once = verb == "POST" && endpoint %in% CREATES, limit = limit
+  )
+  finish_call(answer, endpoint, parse)
+}
+
+finish_call <- function(answer, endpoint, parse = TRUE) {
+  if (answer$status != 200L) {
+    said <- error_text(answer$content)
+    rest_error(endpoint, answer$status, said$text, said$code, said$message, said$body)
+  }
+  text <- rawToChar(answer$content)
+  Encoding(text) <- "UTF-8"
+  if (parse) json_parse(text) else text
+}
+
+# Kept for other people's code, which reaches it as mlflow:::mlflow_rest().
+mlflow_rest <- function(..., client, query = NULL, data = NULL,
+                        verb = c("GET", "POST", "PATCH", "DELETE"), version = "2.0",
+                        max_rate_limit_interval = 60) {
+  verb <- verb[[1L]]
+  if (!verb %in% c("GET", "POST", "PATCH", "DELETE", "PUT")) {
+    mlflow_abort(paste0("Verb '", verb, "' is unsupported."))
+  }
+  rest_call(client, paste(list(...), collapse = "/"), verb,
+    query = query, body = data, version = version, limit = max_rate_limit_interval
+  )
+}

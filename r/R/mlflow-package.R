@@ -1,0 +1,46 @@
+#' mlflow: track, register and serve models without Python
+#'
+#' The package speaks MLflow's REST interface. With nothing configured it keeps
+#' runs in the folder `mlruns` of the working directory: it starts the `weir`
+#' program on that folder in milliseconds, shares it between R sessions and lets
+#' it end ten seconds after the last session has gone. With a tracking URI
+#' (`mlflow_set_tracking_uri()` or the variable `MLFLOW_TRACKING_URI`) it works
+#' with any MLflow server.
+#'
+#' See [mlflow-differences] for what differs from the CRAN package up to 3.10.1.
+#'
+#' @keywords internal
+"_PACKAGE"
+
+#' Differences from the CRAN package mlflow 3.10.1
+#'
+#' This package replaces the CRAN package of the same name. Scripts run
+#' unchanged; these behaviours differ on purpose.
+#'
+#' * No Python: artifacts, models, projects and local folders work with R and the
+#'   `weir` program alone.
+#' * `with(mlflow_start_run(), ...)` ends the run and then raises the error again,
+#'   with its traceback as artifact `error.txt`. It returns the value of the
+#'   expression invisibly.
+#' * A script that ends without `mlflow_end_run()` leaves a run `FINISHED`, one
+#'   that fails leaves it `FAILED`, and `mlflow_source()` exits with status 1 then.
+#'   `options(mlflow.end_run_on_exit = FALSE)` leaves runs open.
+#' * `MLFLOW_RUN_ID` is used once per process, so nested runs work inside a job.
+#' * Numbers travel as JSON numbers with every digit.
+#' * `mlflow_log_metric()` and `mlflow_log_param()` return the value that they were
+#'   given, not the text that was sent.
+#' * Searches follow all pages; list columns always hold tables.
+#' * `mlflow_param()` fails on a value that cannot be cast, and keeps a logical
+#'   default logical.
+#' * Errors are classed: `mlflow_error`, and `mlflow_error_<code>` such as
+#'   `mlflow_error_resource_does_not_exist`.
+#' * Changing the tracking URI forgets the active experiment
+#'   (`options(mlflow.keep_experiment = TRUE)` keeps it).
+#'
+#' `options(mlflow.compat = "cran")` restores: errors inside `with()` that are
+#' printed and swallowed, `mlflow_log_param()` and `mlflow_log_metric()` that
+#' return text, logical defaults of `mlflow_param()` as text, parameters that
+#' cannot be cast as `NA`, and errors without classes.
+#'
+#' @name mlflow-differences
+NULL

@@ -1,0 +1,135 @@
+#' Infer the signature of a model
+#'
+#' A signature names the columns that a model takes and what it answers. Servers check
+#' requests against it.
+#'
+#' @param inputs A data frame of inputs.
+#' @param outputs What the model predicts for them.
+#' @param params A named list of parameters with their defaults.
+#' @returns An `mlflow_signature`: a list of `inputs`, `outputs` and `params`.
+#' @export
+#' @examples
+#' mlflow_infer_signature(head(iris[1:4]), head(iris$Species))
+mlflow_infer_signature <- function(inputs, outputs = NULL, params = NULL) {
+  structure(list(
+    inputs = schema_of(inputs), outputs = if (!is.null(outputs)) schema_of(outputs),
+    params = if (length(params)) {
+      unname(Map(function(name, default) {
+        list(name = name, type = column_type(default), default = default, shape = NULL)
+      }, names(params), params))
+    }
+  ), class = "mlflow_signature")
+}
+
+schema_of <- function(x) {
+  if (is.matrix(x) && !is.null(colnames(x))) x <- as.data.frame(x)
+  if (is.data.frame(x)) {
+    return(unname(Map(function(name, column) {
+      list(type = column_type(column), name = name, required = !anyNA(column))
+    }, names(x), x)))
+  }
+  if (is.matrix(x) || is.array(x)) {
+    return(list(list(type = "tensor", `tensor-spec` = list(
+      dtype = "float64", shape = I(c(-1, dim(x)[-1L]))
+    ))))
+  }
+  list(list(type = column_type(x), required = TRUE))
+}
+
+column_type <- function(x) {
+  if (inherits(x, c("POSIXt", "Date"))) return("datetime")
+  if (is.factor(x)) return("string")
+  switch(typeof(x), integer = "integer", double = "double", logical = "boolean", raw = "binary", "string")
+}
+
+# The MLmodel file holds each part as JSON text.
+signature_spec <- function(signature) {
+  drop_null(lapply(unclass(signature), function(part) if (!is.null(part)) json_encode(part)))
+}
+
+#' @export
+print.mlflow_signature <- function(x, ...) {
+  show <- function(label, part) {
+    if (is.null(part)) return()
+    text <- vapply(part, function(p) paste0(if (!is.null(p$name)) paste0(p$name, ": "), p$type), "")
+    cat(label, paste(text, collapse = ", "), "\n")
+  }
+  cat("<mlflow_signature>\n")
+  show("  inputs: ", x$inputs)
+  show("  outputs:", x$outputs)
+  show("  params: ", x$params)
+  invisible(x)
+}
+
+#' What a model's MLmodel file says
+#'
+#' @param model_uri Where the model lies; see [mlflow_load_model()].
+#' @param client An `mlflow_client`; the current tracking URI's by default.
+#' @returns A list: the fields of the file, with `signature` parsed and `model_uri`.
+#' @export
+#' @examples
+#' dir <- tempfile("model-")
+#' mlflow_save_model(lm(dist ~ speed, cars), dir)
+#' mlflow_get_model_info(dir)$flavors
+mlflow_get_model_info <- function(model_uri, client = mlflow_client()) {
+  spec <- model_spec_of(model_uri, client)
+  if (!is.null(spec$signature)) {
+    spec$signature <- structure(lapply(spec$signature, json_parse), class = "mlflow_signature")
+  }
+  spec$model_uri <- model_uri
+  spec
+}
+
+# Only the MLmodel file is fetched, not the model.
+model_spec_of <- function(model_uri, client) {
+  if (grepl("^[a-z][a-z0-9+.-]+:/", model_uri) && !grepl("^file:", model_uri)) {
+    at <- locate_artifact(model_uri, client)
+    if (!is.null(at)) {
+      dir <- tempfile("mlflow-spec-")
+      on.exit(unlink(dir, recursive = TRUE))
+      store_get(at$store, join_path(at$key, "MLmodel"), file.path(dir, "MLmodel"))
+      return(read_model_spec(dir))
+    }
+  }
+  read_model_spec(fetch_artifact(model_uri, client))
+}
+
+#' Check data against a model's signature
+#'
+#' @param model_uri Where the model lies; see [mlflow_load_model()].
+#' @param data A data frame.
+#' @param client An `mlflow_client`; the current tracking URI's by default.
+#' @returns `data`, invisibly. An error of class `mlflow_error_invalid_parameter_value`
+#'   names what is missing or of a wrong type.
+#' @export
+#' @examples
+#' dir <- tempfile("model-")
+#' signature <- mlflow_infer_signature(cars["speed"])
+#' mlflow_save_model(
+#'   lm(dist ~ speed, cars), dir,
+#'   list(signature = list(inputs = as.character(jsonlite::toJSON(signature$inputs, auto_unbox = TRUE))))
+#' )
+#' mlflow_validate_input(dir, data.frame(speed = 10))
+mlflow_validate_input <- function(model_uri, data, client = mlflow_client()) {
+  inputs <- mlflow_get_model_info(model_uri, client)$signature$inputs
+  problems <- character()
+  for (column in inputs) {
+    if (is.null(column$name)) next
+    if (!column$name %in% names(data)) {
+      if (!isFALSE(column$required)) problems <- c(problems, paste0("column '", column$name, "' is missing"))
+      next
+    }
+    got <- column_type(data[[column$name]])
+    fits <- got == column$type || (got %in% c("integer", "double", "long") &&
+      column$type %in% c("double", "float", "long", "integer")) || all(is.na(data[[column$name]]))
+    if (!fits) {
+      problems <- c(problems, paste0("column '", column$name, "' is ", got, ", not ", column$type))
+    }
+  }
+  if (length(problems)) {
+    mlflow_abort(paste0("The data do not fit the model: ", paste(problems, collapse = "; "), "."),
+      code = "INVALID_PARAMETER_VALUE"
+    )
+  }
+  invisible(data)
+}

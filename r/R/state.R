@@ -1,0 +1,114 @@
+# Everything that this process remembers. Other people's code reaches some of
+# these slots by name (url_mapping, python_bin), so the names stay.
+.globals <- new.env(parent = emptyenv())
+
+.globals_reset <- function() {
+  rm(list = ls(.globals, all.names = TRUE), envir = .globals)
+  .globals$tracking_uri <- NULL
+  .globals$active_run_stack <- character()
+  .globals$active_experiment_id <- NULL
+  .globals$run_params <- NULL
+  .globals$url_mapping <- list()
+  .globals$python_bin <- NULL
+  .globals$pid <- Sys.getpid()
+  .globals$owned_runs <- list()
+  .globals$experiments <- character()
+  .globals$artifact_uris <- character()
+}
+.globals_reset()
+
+.onLoad <- function(libname, pkgname) {
+  .globals$pid <- Sys.getpid()
+  # An environment's finalizer is the only hook that R runs at its end for a
+  # package, in interactive use, in Rscript and after an error alike.
+  reg.finalizer(.globals, function(e) at_exit(), onexit = TRUE)
+}
+
+# A forked child (parallel::mclapply) inherits sockets and the run stack of its
+# parent. It may log to the parent's run, but must neither speak on the parent's
+# connections nor end the parent's runs when it exits.
+fork_guard <- function() {
+  pid <- Sys.getpid()
+  if (!identical(pid, .globals$pid)) {
+    .globals$pid <- pid
+    .globals$handle <- NULL
+    .globals$forked <- TRUE
+    .globals$owned_runs <- list()
+    .globals$queue <- NULL
+  }
+  invisible(isTRUE(.globals$forked))
+}
+
+at_exit <- function() {
+  if (!identical(Sys.getpid(), .globals$pid) || isTRUE(.globals$forked)) {
+    return(invisible())
+  }
+  .globals$exiting <- TRUE
+  # Pooled handles are dead by the time that exit finalizers run.
+  .globals$handle <- NULL
+  old <- options(mlflow.rest.retries = 0, mlflow.rest.timeout = 10, warn = -1)
+  on.exit(options(old))
+  try(mlflow_flush(), silent = TRUE)
+  if (isFALSE(getOption("mlflow.end_run_on_exit", TRUE))) {
+    return(invisible())
+  }
+  failed <- !identical(geterrmessage(), .globals$error_seen)
+  for (id in rev(names(.globals$owned_runs))) {
+    try(
+      rest_call(.globals$owned_runs[[id]], "runs/update", "POST", body = list(
+        run_id = id, status = if (failed) "FAILED" else "FINISHED", end_time = current_time()
+      )),
+      silent = TRUE
+    )
+  }
+  invisible()
+}
+
+# R keeps only the text of the last error. What is there while a call of ours
+# works was handled; a different text at exit is an error that ended the script.
+note_errors_seen <- function() {
+  .globals$error_seen <- geterrmessage()
+}
+
+compat_cran <- function() {
+  identical(getOption("mlflow.compat"), "cran")
+}
+
+mlflow_is_verbose <- function() {
+  nzchar(Sys.getenv("MLFLOW_VERBOSE")) || isTRUE(getOption("mlflow.verbose", FALSE))
+}
+
+mlflow_verbose_message <- function(...) {
+  if (mlflow_is_verbose()) message(...)
+}
+
+# Says something once per session.
+inform_once <- function(id, text) {
+  seen <- .globals$said
+  if (!id %in% seen) {
+    .globals$said <- c(seen, id)
+    message(text)
+  }
+}
+
+`%||%` <- function(a, b) if (is.null(a)) b else a
+
+# Milliseconds since 1970, as a whole number.
+current_time <- function() {
+  round(as.numeric(Sys.time()) * 1000)
+}
+
+milliseconds_to_date <- function(x) {
+  as.POSIXct(as.numeric(x) / 1000, origin = "1970-01-01")
+}
+
+# Accepts POSIXct or milliseconds.
+as_milliseconds <- function(x) {
+  if (inherits(x, "POSIXt")) x <- as.numeric(as.POSIXct(x)) * 1000
+  round(as.numeric(x))
+}
+
+mlflow_user <- function() {
+  user <- Sys.info()[["user"]]
+  if (is.null(user) || !nzchar(user)) "unknown" else user
+}
