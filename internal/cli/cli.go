@@ -87,8 +87,8 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().String("env-file", "", "read environment variables from a file of KEY=VALUE lines")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		a.serverCommand("server"), a.serverCommand("ui"), a.connectCommand(),
-		a.versionCommand(),
+		a.serverCommand("server"), a.uiCommand(), a.connectCommand(), a.doctorCommand(),
+		a.artifactsCommand(), a.experimentsCommand(), a.runsCommand(), a.versionCommand(),
 	)
 	return root
 }
