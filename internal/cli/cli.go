@@ -87,7 +87,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().String("env-file", "", "read environment variables from a file of KEY=VALUE lines")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		a.serverCommand("server"), a.uiCommand(), a.connectCommand(), a.doctorCommand(),
+		a.serverCommand("server"), a.uiCommand(), a.connectCommand(), a.rCommand(), a.doctorCommand(),
 		a.artifactsCommand(), a.experimentsCommand(), a.runsCommand(), a.versionCommand(),
 	)
 	return root

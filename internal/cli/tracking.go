@@ -31,7 +31,27 @@ func (a *app) connect(ctx context.Context, uri string) (server.Ready, error) {
 	if err != nil {
 		return server.Ready{}, fmt.Errorf("find this program's own file: %w", err)
 	}
-	return server.Connect(ctx, server.ConnectOptions{Store: store, Executable: exe, Environ: a.Environ})
+	o := server.ConnectOptions{Store: store, Executable: exe, Environ: a.Environ}
+	for _, flag := range []string{"lease-start", "lease-grace"} {
+		if value := a.getenv(weirVariable(flag)); value != "" {
+			o.ServerArgs = append(o.ServerArgs, "--"+flag, value)
+		}
+	}
+	return server.Connect(ctx, o)
+}
+
+// hold gives the server of a folder or SQLite file together with a lease of it.
+func (a *app) hold(ctx context.Context, uri string) (ready server.Ready, end func(), err error) {
+	// A server may end between the two steps, when this machine is busy; the next one is then a fresh one.
+	for range 3 {
+		if ready, err = a.connect(ctx, uri); err != nil {
+			return ready, nil, err
+		}
+		if end, err = ready.Hold(ctx); err == nil {
+			break
+		}
+	}
+	return ready, end, err
 }
 
 // tracking is a client together with the lease, for a folder, that keeps its server alive.
@@ -61,11 +81,7 @@ func (a *app) open(ctx context.Context) (*tracking, error) {
 		}
 		return &tracking{Client: client, uri: uri, token: options.Token, close: func() {}}, nil
 	}
-	ready, err := a.connect(ctx, uri)
-	if err != nil {
-		return nil, err
-	}
-	end, err := ready.Hold(ctx)
+	ready, end, err := a.hold(ctx, uri)
 	if err != nil {
 		return nil, err
 	}

@@ -112,8 +112,3 @@ func (c Config) artifactPlaces(store Store) (root, destination string) {
 	}
 	return root, destination
 }
-
-func hasScheme(uri string) bool {
-	scheme, _, ok := strings.Cut(uri, ":")
-	return ok && len(scheme) > 1 && !strings.ContainsAny(scheme, `/\`)
-}

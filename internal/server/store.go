@@ -27,10 +27,10 @@ func ParseStore(uri, dir string) (Store, error) {
 	if uri == "" {
 		uri = DefaultStore
 	}
-	scheme, rest, hasScheme := strings.Cut(uri, ":")
-	if !hasScheme || len(scheme) == 1 || strings.ContainsAny(scheme, `/\`) { // one letter is a Windows drive
+	if !hasScheme(uri) {
 		return pathStore(uri, dir), nil
 	}
+	scheme, rest, _ := strings.Cut(uri, ":")
 	base, _, _ := strings.Cut(strings.ToLower(scheme), "+")
 	switch base {
 	case "file":
@@ -52,6 +52,11 @@ func ParseStore(uri, dir string) (Store, error) {
 	}
 	return Store{}, fmt.Errorf("store %q: %s is not supported; use a folder, sqlite:///file.db or postgresql://…", redact(uri), base)
 }
+
+// schemeForm is a URI's scheme; a single letter is a Windows drive instead.
+var schemeForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+:`)
+
+func hasScheme(uri string) bool { return schemeForm.MatchString(uri) }
 
 func pathStore(path, dir string) Store {
 	path = absolute(path, dir)

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseStoreReadsMLflowsURIs(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("the paths are POSIX")
+	}
+	dir := t.TempDir()
+	existing := filepath.Join(dir, "mlflow.db")
+	if err := os.WriteFile(existing, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for uri, want := range map[string]Store{
+		"":                           {Folder: dir + "/mlruns"},
+		"store":                      {Folder: dir + "/store"},
+		"./a/../store/":              {Folder: dir + "/store"},
+		"/abs/store":                 {Folder: "/abs/store"},
+		"file:store":                 {Folder: dir + "/store"},
+		"file:/abs/store":            {Folder: "/abs/store"},
+		"file:///abs/store":          {Folder: "/abs/store"},
+		"file://localhost/abs/store": {Folder: "/abs/store"},
+		"mlflow.db":                  {File: existing},
+		"sqlite:///mlflow.db":        {File: existing},
+		"sqlite:///new/runs.db":      {File: dir + "/new/runs.db"},
+		"sqlite:////abs/runs.db":     {File: "/abs/runs.db"},
+		"postgresql://u:p@h/db":      {Postgres: "postgresql://u:p@h/db"},
+		"postgresql+psycopg2://h/db": {Postgres: "postgresql://h/db"},
+		"postgres://h/db":            {Postgres: "postgresql://h/db"},
+		"a folder with: a colon/x":   {Folder: dir + "/a folder with: a colon/x"},
+	} {
+		got, err := ParseStore(uri, dir)
+		if err != nil {
+			t.Errorf("%q: %v", uri, err)
+			continue
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q: %s", uri, diff)
+		}
+	}
+}
+
+func TestParseStoreSaysWhatItCannotOpen(t *testing.T) {
+	t.Parallel()
+	for uri, want := range map[string]string{
+		"sqlite://":                "write sqlite:///relative.db",
+		"sqlite:///:memory:":       "would be lost",
+		"http://host:5000":         "set it as MLFLOW_TRACKING_URI",
+		"mysql+pymysql://u:pw@h/d": "mysql is not supported",
+		"file://other/share":       "it names a host",
+		"databricks://profile":     "databricks is not supported",
+	} {
+		_, err := ParseStore(uri, "/")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q in it", uri, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "pw") {
+			t.Errorf("%q: the message shows the password: %v", uri, err)
+		}
+	}
+}
+
+func TestArtifactPlacesFollowMLflowsRules(t *testing.T) {
+	t.Parallel()
+	folder, file := Store{Folder: "/data/mlruns"}, Store{File: "/data/x.db"}
+	for _, tt := range []struct {
+		name              string
+		config            Config
+		store             Store
+		root, destination string
+	}{
+		{"folder", Config{}, folder, "mlflow-artifacts:/", "/data/mlruns"},
+		{"folder as CRAN's package starts it", Config{NoServeArtifacts: true}, folder, "/data/mlruns", "/data/mlruns"},
+		{"database", Config{}, file, "mlflow-artifacts:/", "/work/mlartifacts"},
+		{"database without proxy", Config{NoServeArtifacts: true}, file, "/work/mlruns", "/work/mlartifacts"},
+		{"database with leases", Config{Lease: true}, file, "mlflow-artifacts:/", "/data/mlartifacts"},
+		{"own destination", Config{ArtifactsDestination: "art"}, folder, "mlflow-artifacts:/", "/work/art"},
+		{"own root", Config{DefaultArtifactRoot: "s3://b/p"}, file, "s3://b/p", "/work/mlartifacts"},
+		{"own relative root", Config{DefaultArtifactRoot: "art"}, file, "/work/art", "/work/mlartifacts"},
+	} {
+		tt.config.Dir = "/work"
+		root, destination := tt.config.artifactPlaces(tt.store)
+		if root != tt.root || destination != tt.destination {
+			t.Errorf("%s: got %q, %q, want %q, %q", tt.name, root, destination, tt.root, tt.destination)
+		}
+	}
+}
+
+func TestConfigRefusesToListenForOthersWithoutAccounts(t *testing.T) {
+	t.Parallel()
+	folder := Store{Folder: "/x"}
+	for host, refused := range map[string]bool{
+		"": false, "127.0.0.1": false, "127.1.2.3": false, "localhost": false, "::1": false,
+		"0.0.0.0": true, "::": true, "10.0.0.1": true, "example.org": true,
+	} {
+		if err := (Config{Host: host}).check(folder); (err != nil) != refused {
+			t.Errorf("host %q: %v", host, err)
+		}
+		if err := (Config{Host: host, AllowUnauthenticated: true}).check(folder); err != nil {
+			t.Errorf("host %q, allowed: %v", host, err)
+		}
+		if err := (Config{Host: host, AllowUnauthenticated: true, Lease: true}).check(folder); (err != nil) != refused {
+			t.Errorf("host %q with leases: %v", host, err)
+		}
+	}
+	for _, prefix := range []string{"x", "/x/", "/"} {
+		if (Config{StaticPrefix: prefix}).check(folder) == nil {
+			t.Errorf("static prefix %q is accepted", prefix)
+		}
+	}
+}
