@@ -4,7 +4,6 @@ figure <- function(name, unit, value) cat(name, unit, format(value, digits = 4),
 seconds <- function(expr) unname(system.time(expr)[["elapsed"]])
 median_ms <- function(n, f) {
   times <- vapply(seq_len(n), function(i) {
-    start <- proc.time()[["elapsed"]]
     begin <- Sys.time()
     f(i)
     as.numeric(difftime(Sys.time(), begin, units = "secs")) * 1000

@@ -25,18 +25,18 @@ type process struct {
 func (b *bench) spawn(args ...string) (*process, time.Duration, error) {
 	cmd := exec.Command(b.weir, args...)
 	cmd.Dir = b.dir
-	out, err := cmd.StdoutPipe()
+	out, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, 0, err
 	}
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
 	begin := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, 0, err
 	}
+	var said []string
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
+		said = append(said, lines.Text())
 		_, rest, ok := strings.Cut(lines.Text(), "http://")
 		if !ok {
 			continue
@@ -55,7 +55,7 @@ func (b *bench) spawn(args ...string) (*process, time.Duration, error) {
 		return &process{cmd, host}, took, nil
 	}
 	_ = cmd.Wait()
-	return nil, 0, fmt.Errorf("weir %v did not start: %s", args, errs.Bytes())
+	return nil, 0, fmt.Errorf("weir %v did not start: %s", args, strings.Join(said, "; "))
 }
 
 func (p *process) stop() {
