@@ -1,0 +1,322 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-ml/weir/internal/model"
+	"github.com/weir-ml/weir/mlflow"
+)
+
+// Config says what to serve and how. Only Dir has no default.
+type Config struct {
+	Dir          string        // the model's folder: model.Fetch gives it
+	Workers      int           // R processes; the number of CPUs, at most 4, when 0
+	Timeout      time.Duration // for one request, its wait in the queue included; 60 s when 0
+	StartTimeout time.Duration // for an R process to load the model; 2 min when 0
+	QueueLimit   int           // requests that may wait; 64 for each worker when 0
+	MaxBody      int64         // bytes of one request's body; 100 MiB when 0
+	Rscript      string        // the program; "Rscript" on PATH when empty
+	RLibs        []string      // R's library paths, instead of the ones that the model recorded
+	PassEnv      []string      // names of environment variables that workers see beside the standard ones
+	Getenv       func(string) string
+	Version      string // what /version answers
+	Debug        bool   // answers to failed predictions carry R's call and traceback
+	Bare         bool   // Predict writes the predictions alone, as `mlflow rfunc predict` does
+	Logger       *slog.Logger
+}
+
+func (c *Config) setDefaults() {
+	if c.Workers <= 0 {
+		c.Workers = min(4, runtime.NumCPU())
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = time.Minute
+	}
+	if c.StartTimeout <= 0 {
+		c.StartTimeout = 2 * time.Minute
+	}
+	if c.QueueLimit <= 0 {
+		c.QueueLimit = 64 * c.Workers
+	}
+	if c.MaxBody <= 0 {
+		c.MaxBody = 100 << 20
+	}
+	if c.Rscript == "" {
+		c.Rscript = "Rscript"
+	}
+	if c.Getenv == nil {
+		c.Getenv = os.Getenv
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+}
+
+// Endpoint serves one model with a pool of R workers.
+type Endpoint struct {
+	cfg    Config
+	model  *model.MLmodel
+	launch launch
+	queue  *queue
+	temp   string
+	mux    http.Handler
+
+	ctx    context.Context // ends when the workers must go
+	cancel context.CancelFunc
+	slots  sync.WaitGroup
+
+	ready  chan struct{} // closed once a worker is ready
+	failed chan struct{} // closed once no worker could be started at all
+
+	mu       sync.Mutex
+	closing  bool
+	active   sync.WaitGroup // jobs that were accepted and are not done
+	startErr error          // why the model cannot be served
+
+	readyWorkers atomic.Int32
+	running      atomic.Int32 // jobs that workers have in hand
+	startFaults  atomic.Int32 // failed starts since the last good one
+}
+
+// New reads the model and begins to start its workers; Ready says when they can answer and Close ends them. It does not
+// wait for R, so that /health can be answered from the start. The errors name what is wrong with the model or with R.
+func New(ctx context.Context, cfg Config) (*Endpoint, error) {
+	cfg.setDefaults()
+	m, err := model.Load(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	flavor, file, err := m.RFlavor()
+	if err != nil {
+		return nil, err
+	}
+	path, err := filepath.Abs(filepath.Join(cfg.Dir, filepath.FromSlash(file)))
+	if err != nil {
+		return nil, fmt.Errorf("model file: %w", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, mlflow.Errorf(mlflow.CodeResourceDoesNotExist, "the model lacks its file %s", file)
+	}
+	rscript, err := exec.LookPath(cfg.Rscript)
+	if err != nil {
+		return nil, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "R is not found: %v; install R or name its Rscript", err)
+	}
+	temp, err := os.MkdirTemp("", "weir-endpoint-")
+	if err != nil {
+		return nil, fmt.Errorf("endpoint: %w", err)
+	}
+	script, err := writeHarness(temp)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("endpoint: %w", err), os.RemoveAll(temp))
+	}
+	e := &Endpoint{
+		cfg: cfg, model: m, temp: temp,
+		queue: newQueue(cfg.QueueLimit, cfg.Workers),
+		ready: make(chan struct{}), failed: make(chan struct{}),
+	}
+	// Workers outlive the call that starts them; Close ends them.
+	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	e.launch = launch{
+		rscript: rscript, harness: script, tempDir: temp, env: environment(&cfg, m.RLibs),
+		flavor: flavor, file: path, timeout: cfg.StartTimeout,
+	}
+	for _, p := range m.RPackages {
+		e.launch.packages = append(e.launch.packages, p.Name)
+	}
+	e.mux = e.routes()
+	starts := make(chan func())
+	e.launch.start = func(cmd *exec.Cmd) error {
+		err := make(chan error)
+		starts <- func() { err <- cmd.Start() }
+		return <-err
+	}
+	go startOnOneThread(starts)
+	for i := range cfg.Workers {
+		e.slots.Add(1)
+		go e.runSlot(i)
+	}
+	go func() {
+		e.slots.Wait()
+		close(starts)
+	}()
+	return e, nil
+}
+
+// startOnOneThread starts all processes from one thread that lives as long as they may: on Linux the kernel kills a
+// worker when the thread that started it ends.
+func startOnOneThread(starts <-chan func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for start := range starts {
+		start()
+	}
+}
+
+// standardEnv are the variables that a worker sees of its server's: none of them carries a secret.
+var standardEnv = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TZDIR", "LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH",
+	"JAVA_HOME", "R_HOME", "R_LIBS_SITE", "R_LIBS_USER", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES"}
+
+// environment makes the workers' environment: the allow-list, a UTF-8 locale and the library paths.
+func environment(cfg *Config, recorded []string) []string {
+	var env []string
+	for _, name := range slices.Concat(standardEnv, cfg.PassEnv) {
+		if v := cfg.Getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	locale := "C.UTF-8"
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := cfg.Getenv(name); v != "" {
+			if up := strings.ToUpper(v); strings.HasSuffix(up, "UTF-8") || strings.HasSuffix(up, "UTF8") {
+				locale = v
+			}
+			break
+		}
+	}
+	env = append(env, "LC_ALL="+locale, "LANG="+locale)
+	libs := cfg.RLibs
+	if len(libs) == 0 {
+		libs = recorded
+	}
+	if len(libs) > 0 {
+		env = append(env, "R_LIBS="+strings.Join(libs, string(os.PathListSeparator)))
+	}
+	return env
+}
+
+// Model is what the MLmodel file says of the served model.
+func (e *Endpoint) Model() *model.MLmodel { return e.model }
+
+// Ready waits until a worker can answer. It returns the reason when the model cannot be served at all: a package that is
+// missing (by name), a file that R cannot load, an R that does not start.
+func (e *Endpoint) Ready(ctx context.Context) error {
+	if e.started() {
+		return nil
+	}
+	select {
+	case <-e.ready:
+		return nil
+	case <-e.failed:
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.startErr
+	case <-e.ctx.Done():
+		return errStopping()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// started reports whether a worker has been ready.
+func (e *Endpoint) started() bool {
+	select {
+	case <-e.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// Handler gives the routes of MLflow's scoring server.
+func (e *Endpoint) Handler() http.Handler { return e.mux }
+
+// Close lets accepted requests finish, refuses new ones with 503, and ends every worker. When ctx ends before that, what
+// is still running is ended with 503 or 502. It returns once no process and no temporary file is left.
+func (e *Endpoint) Close(ctx context.Context) error {
+	e.mu.Lock()
+	e.closing = true
+	e.mu.Unlock()
+	drained := make(chan struct{})
+	go func() {
+		e.active.Wait()
+		close(drained)
+	}()
+	var err error
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	e.cancel()
+	for {
+		j := e.queue.pop()
+		if j == nil {
+			break
+		}
+		j.done <- outcome{err: errStopping()}
+	}
+	e.slots.Wait()
+	<-drained
+	return errors.Join(err, os.RemoveAll(e.temp))
+}
+
+func errStopping() error {
+	return mlflow.Errorf(mlflow.CodeTemporarilyUnavailable, "the endpoint is stopping")
+}
+
+// predict sends a request through the queue and waits for its outcome; frame is what encodeRequest made.
+func (e *Endpoint) predict(ctx context.Context, frame []byte) ([]byte, error) {
+	j := &job{frame: frame, deadline: time.Now().Add(e.cfg.Timeout), done: make(chan outcome, 1)}
+	if err := e.submit(j); err != nil {
+		return nil, err
+	}
+	defer e.active.Done()
+	timer := time.NewTimer(e.cfg.Timeout)
+	defer timer.Stop()
+	select {
+	case out := <-j.done:
+		return out.payload, out.err
+	case <-timer.C:
+		if e.queue.withdraw(j) {
+			return nil, mlflow.Errorf(mlflow.CodeDeadlineExceeded, "no worker was free within %s", e.cfg.Timeout)
+		}
+	case <-ctx.Done():
+		if e.queue.withdraw(j) {
+			return nil, ctx.Err()
+		}
+	}
+	out := <-j.done // the slot keeps the deadline
+	return out.payload, out.err
+}
+
+// submit accepts a job or says why it cannot be: starting, stopping, broken, full.
+func (e *Endpoint) submit(j *job) error {
+	started := e.started()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.closing:
+		return errStopping()
+	case !started && e.startErr != nil:
+		return mlflow.Errorf(mlflow.CodeTemporarilyUnavailable, "the model cannot be served: %v", e.startErr)
+	case !started:
+		return mlflow.Errorf(mlflow.CodeTemporarilyUnavailable, "the endpoint is starting")
+	case !e.healthy():
+		return mlflow.Errorf(mlflow.CodeTemporarilyUnavailable, "no R worker can be started at the moment")
+	case !e.queue.push(j):
+		return mlflow.Errorf(mlflow.CodeResourceExhausted, "%d requests are waiting already", e.cfg.QueueLimit)
+	}
+	e.active.Add(1)
+	return nil
+}
+
+// maxStartFaults is how many starts in a row may fail before requests are refused instead of queued.
+const maxStartFaults = 5
+
+// healthy reports whether a worker is ready, or is likely to be soon.
+func (e *Endpoint) healthy() bool {
+	return e.readyWorkers.Load() > 0 || e.startFaults.Load() < maxStartFaults
+}

@@ -1,0 +1,614 @@
+package endpoint
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/weir-ml/weir/mlflow"
+)
+
+var modelsDir string
+
+// TestMain makes the models once, and ends by checking that no goroutine and no R process is left.
+func TestMain(m *testing.M) {
+	if os.Getenv("WEIR_TEST_SERVER") != "" {
+		serveForever()
+		return
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if _, err := exec.LookPath("Rscript"); err != nil {
+		fmt.Println("R is not installed: the tests of package endpoint are skipped")
+		return 0
+	}
+	dir, err := os.MkdirTemp("", "weir-endpoint-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	if out, err := exec.Command("Rscript", "--vanilla", "testdata/models.R", dir).CombinedOutput(); err != nil {
+		fmt.Printf("make the models: %v\n%s", err, out)
+		return 1
+	}
+	modelsDir = dir
+	code := m.Run()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		if left := workersOf(os.Getpid()); len(left) > 0 {
+			fmt.Println("R processes are left:", left)
+			return 1
+		}
+	}
+	return code
+}
+
+// workersOf lists the processes whose parent is pid, by Linux's /proc.
+func workersOf(pid int) []string {
+	var out []string
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		after := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+		if len(after) > 1 && after[0] != "Z" && after[1] == strconv.Itoa(pid) {
+			out = append(out, filepath.Base(filepath.Dir(path)))
+		}
+	}
+	return out
+}
+
+// serve starts an endpoint of one of the test models behind an HTTP server and waits until it is ready.
+func serve(t *testing.T, name string, change func(*Config)) (*Endpoint, *httptest.Server) {
+	t.Helper()
+	cfg := Config{Dir: filepath.Join(modelsDir, name), Workers: 1, Timeout: 20 * time.Second, Version: "3.0.0", Logger: slog.New(slog.DiscardHandler)}
+	if change != nil {
+		change(&cfg)
+	}
+	e, err := New(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(e.Handler())
+	t.Cleanup(func() {
+		server.Close()
+		server.Client().CloseIdleConnections()
+		if err := e.Close(context.Background()); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	if err := e.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return e, server
+}
+
+// post sends a body and gives the status and the answer.
+func post(t *testing.T, server *httptest.Server, path, contentType, body string) (int, string) {
+	t.Helper()
+	resp, err := server.Client().Post(server.URL+path, contentType, strings.NewReader(body))
+	if err != nil {
+		t.Error(err)
+		return 0, ""
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return resp.StatusCode, strings.TrimSpace(string(data))
+}
+
+func order(do string) string { return fmt.Sprintf(`{"dataframe_records": [{"do": %q}]}`, do) }
+
+// expected asks R what a model predicts, without any of our code.
+func expected(t *testing.T, expression string) []float64 {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "Rscript", "--vanilla", "-e", "cat(sprintf('%.17g', "+expression+"))").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v []float64
+	for _, f := range strings.Fields(string(out)) {
+		x, err := strconv.ParseFloat(f, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v = append(v, x)
+	}
+	return v
+}
+
+func TestEveryInputFormatGivesRsPredictions(t *testing.T) {
+	t.Parallel()
+	want := expected(t, "predict(lm(mpg ~ wt + hp + qsec, mtcars), data.frame(wt = c(2.5, 3), hp = c(100, 110), qsec = c(17, 18.5)))")
+	for _, name := range []string{"lm", "lm-signed", "lm-rds"} {
+		_, server := serve(t, name, nil)
+		for _, c := range []struct{ path, contentType, body string }{
+			{"/invocations", "application/json", `{"dataframe_split": {"columns": ["wt", "hp", "qsec"], "data": [[2.5, 100, 17], [3, 110, 18.5]]}}`},
+			{"/invocations", "application/json; charset=utf-8", `{"dataframe_records": [{"wt": 2.5, "hp": 100, "qsec": 17}, {"qsec": 18.5, "wt": 3, "hp": 110}]}`},
+			{"/invocations", "Application/JSON;charset=UTF-8", `{"instances": [{"wt": 2.5, "hp": 100, "qsec": 17}, {"wt": 3, "hp": 110, "qsec": 18.5}]}`},
+			{"/invocations", "application/json", `{"inputs": {"wt": [2.5, 3], "hp": [100, 110], "qsec": [17, 18.5]}}`},
+			{"/invocations/", "application/json", `{"columns": ["wt", "hp", "qsec"], "data": [[2.5, 100, 17], [3, 110, 18.5]]}`},
+			{"/invocations", "text/csv", "wt,hp,qsec\n2.5,100,17\n3,110,18.5\n"},
+			{"/invocations", "text/csv; charset=utf-8; header=present", "\"wt\", \"hp\", \"qsec\"\n2.5, 100, 17\n3, 110, 18.5\n"},
+			{"/predict", "application/x-www-form-urlencoded", `{"wt": [2.5, 3], "hp": [100, 110], "qsec": [17, 18.5]}`},
+			{"/invocation", "application/json", `[{"wt": 2.5, "hp": 100, "qsec": 17}, {"wt": 3, "hp": 110, "qsec": 18.5}]`},
+		} {
+			status, body := post(t, server, c.path, c.contentType, c.body)
+			var got []float64
+			var err error
+			if strings.HasPrefix(c.path, "/invocations") {
+				var wrapped struct{ Predictions []float64 }
+				err = json.Unmarshal([]byte(body), &wrapped)
+				got = wrapped.Predictions
+			} else {
+				err = json.Unmarshal([]byte(body), &got)
+			}
+			if status != http.StatusOK || err != nil || !cmp.Equal(got, want) {
+				t.Errorf("%s %s %s %s: %d %s, want %v", name, c.path, c.contentType, c.body, status, body, want)
+			}
+		}
+	}
+}
+
+func TestPackagesAreLoadedInAFreshProcess(t *testing.T) {
+	t.Parallel()
+	want := expected(t, "predict(rpart::rpart(Species ~ ., iris), iris[c(1, 60), 1:4])")
+	for _, name := range []string{"rpart", "rpart-unrecorded", "rpart-inlined", "rpart-rds"} {
+		_, server := serve(t, name, nil)
+		status, body := post(t, server, "/invocations", "text/csv", "Sepal.Length,Sepal.Width,Petal.Length,Petal.Width\n5.1,3.5,1.4,0.2\n5.2,2.7,3.9,1.4\n")
+		var got struct{ Predictions [][]float64 }
+		if err := json.Unmarshal([]byte(body), &got); err != nil || status != http.StatusOK {
+			t.Errorf("%s: %d %s", name, status, body)
+			continue
+		}
+		var flat []float64 // R prints a matrix by columns
+		for column := range 3 {
+			for _, row := range got.Predictions {
+				flat = append(flat, row[column])
+			}
+		}
+		if diff := cmp.Diff(want, flat); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestARecordedLibraryIsUsed(t *testing.T) {
+	t.Parallel()
+	_, server := serve(t, "private", nil)
+	if status, body := post(t, server, "/invocations", "application/json", `{"inputs": {"x": [1]}}`); status != 200 || body != `{"predictions":[42.0]}` {
+		t.Errorf("%d %s", status, body)
+	}
+	e, err := New(t.Context(), Config{Dir: filepath.Join(modelsDir, "private"), Workers: 1, RLibs: []string{t.TempDir()}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close(context.Background())
+	if err := e.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "not installed: owned") {
+		t.Errorf("another library instead: %v", err)
+	}
+}
+
+func TestAModelThatCannotBeServedSaysWhy(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"missing": "needs R packages that are not installed: notThere1, notThere2",
+		"broken":  "the model cannot be loaded: unknown input format",
+	} {
+		e, err := New(t.Context(), Config{Dir: filepath.Join(modelsDir, name), Workers: 2, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+		server := httptest.NewServer(e.Handler())
+		if status, body := post(t, server, "/invocations", "application/json", `{"inputs": [1]}`); status != 503 || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+		server.Close()
+		if err := e.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := New(t.Context(), Config{Dir: t.TempDir()}); mlflow.CodeOf(err) != mlflow.CodeResourceDoesNotExist {
+		t.Errorf("no model: %v", err)
+	}
+	if _, err := New(t.Context(), Config{Dir: filepath.Join(modelsDir, "lm"), Rscript: "Rscript-that-is-not-there"}); err == nil || !strings.Contains(err.Error(), "R is not found") {
+		t.Errorf("no R: %v", err)
+	}
+}
+
+func TestStatusCodes(t *testing.T) {
+	t.Parallel()
+	_, signed := serve(t, "lm-signed", func(c *Config) { c.MaxBody = 1000 })
+	_, plain := serve(t, "lm", nil)
+	_, obey := serve(t, "obey", nil)
+	for _, c := range []struct {
+		server                  *httptest.Server
+		path, contentType, body string
+		status                  int
+		code, message           string
+	}{
+		{signed, "/invocations", "application/json", `{"inputs": `, 400, "INVALID_PARAMETER_VALUE", "the body is not JSON"},
+		{signed, "/invocations", "application/json", `[{"wt": 1, "hp": 2}]`, 400, "INVALID_PARAMETER_VALUE", `lacks the column "qsec"`},
+		{signed, "/invocations", "application/json", `[{"wt": 1, "hp": 2, "qsec": "x"}]`, 400, "INVALID_PARAMETER_VALUE", `column "qsec", row 1: "x" is not a double`},
+		{signed, "/invocations", "text/csv", "wt,hp,qsec\n1,2\n", 400, "INVALID_PARAMETER_VALUE", "row 1 (line 2) has 2 fields"},
+		{signed, "/invocations", "text/plain", "x", 415, "UNSUPPORTED_MEDIA_TYPE", `"text/plain" is not supported`},
+		{signed, "/invocations", "", "{}", 415, "UNSUPPORTED_MEDIA_TYPE", "send application/json or text/csv"},
+		{signed, "/invocations", "application/json; charset=utf-16", "{}", 415, "UNSUPPORTED_MEDIA_TYPE", "utf-16"},
+		{signed, "/invocations", "application/json", strings.Repeat(" ", 1001), 413, "PAYLOAD_TOO_LARGE", "more than 1000 bytes"},
+		{signed, "/nowhere", "application/json", "{}", 404, "ENDPOINT_NOT_FOUND", "no route /nowhere"},
+		{signed, "/ping", "application/json", "{}", 405, "METHOD_NOT_ALLOWED", "takes GET"},
+		{plain, "/invocations", "application/json", `[{"wt": 1, "hp": 2}]`, 400, "INVALID_PARAMETER_VALUE", "object 'qsec' not found"},
+		{plain, "/invocations", "application/json", `[{"wt": 1, "hp": 2, "qsec": "x"}]`, 400, "INVALID_PARAMETER_VALUE", "was fitted with type"},
+		{obey, "/invocations", "application/json", order("stop"), 500, "INTERNAL_ERROR", "no luck with 1 row"},
+		{obey, "/invocations", "application/json", order("deep"), 500, "INTERNAL_ERROR", "too "},
+		{obey, "/invocations", "application/json", `[{"do": "eval", "code": "globalenv()"}]`, 500, "INTERNAL_ERROR", `class "environment"`},
+		{obey, "/invocations", "application/json", `[{"do": "eval", "code": "data.frame(a = I(list(1)))"}]`, 500, "INTERNAL_ERROR", `column "a"`},
+	} {
+		status, body := post(t, c.server, c.path, c.contentType, c.body)
+		var fault mlflow.Error
+		if err := json.Unmarshal([]byte(body), &fault); err != nil || status != c.status || string(fault.Code) != c.code || !strings.Contains(fault.Message, c.message) {
+			t.Errorf("%s %s %.60s: %d %s; want %d %s %s", c.path, c.contentType, c.body, status, body, c.status, c.code, c.message)
+		}
+	}
+	resp, err := plain.Client().Get(plain.URL + "/invocations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 405 || resp.Header.Get("Allow") != "POST" {
+		t.Errorf("GET /invocations: %d, Allow %q", resp.StatusCode, resp.Header.Get("Allow"))
+	}
+	for path, want := range map[string]string{"/ping": "OK\n", "/health": "OK\n", "/version": "3.0.0"} {
+		resp, err := plain.Client().Get(plain.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != 200 || string(body) != want {
+			t.Errorf("%s: %d %q", path, resp.StatusCode, body)
+		}
+	}
+}
+
+func TestPredictionsOfEveryKind(t *testing.T) {
+	t.Parallel()
+	_, server := serve(t, "obey", nil)
+	for code, want := range map[string]string{
+		`1`:                                    `[1.0]`,
+		`c(1L, NA)`:                            `[1,null]`,
+		`c(0.1 + 0.2, NA, NaN, -1e-300, 1e22)`: `[0.30000000000000004,null,null,-1e-300,1e+22]`,
+		`c(TRUE, NA)`:                          `[true,null]`,
+		`c('a', NA, '\u00e9\"<')`:              `["a",null,"é\"\u003c"]`,
+		`factor(c('lo', 'hi', NA))`:            `["lo","hi",null]`,
+		`c(a = 1, b = 2)`:                      `{"a":1.0,"b":2.0}`,
+		`c('1' = 5)`:                           `[5.0]`,
+		`matrix(1:6, 2)`:                       `[[1,3,5],[2,4,6]]`,
+		`array(1:8, c(2, 2, 2))`:               `[[[1,5],[3,7]],[[2,6],[4,8]]]`,
+		`matrix(1, 1, 1)`:                      `[[1.0]]`,
+		`data.frame(a = 1:2, b = c('x', NA))`:  `[{"a":1,"b":"x"},{"a":2,"b":null}]`,
+		`data.frame()`:                         `[]`,
+		`list(a = 1, b = 1:2, c = NULL, d = list())`:       `{"a":1.0,"b":[1,2],"c":null,"d":[]}`,
+		`list(1, 'x', c(p = 0.5, q = 0.25))`:               `[1.0,"x",{"p":0.5,"q":0.25}]`,
+		`as.Date(c('2026-11-23', NA))`:                     `["2026-11-23",null]`,
+		`as.POSIXct('2026-11-23 08:00:00.25', tz = 'UTC')`: `["2026-11-23T08:00:00.25Z"]`,
+		`as.POSIXct('1969-12-31 23:59:58.5', tz = 'UTC')`:  `["1969-12-31T23:59:58.5Z"]`,
+		`as.POSIXlt('2026-11-23 08:00:00', tz = 'UTC')`:    `["2026-11-23T08:00:00Z"]`,
+		`data.frame(d = as.Date('2026-01-02'))`:            `[{"d":"2026-01-02"}]`,
+		`as.difftime(3, units = 'mins')`:                   `[3.0]`,
+		`numeric(0)`:                                       `[]`,
+		`NULL`:                                             `null`,
+		`as.raw(255)`:                                      `[255]`,
+		`list(f = factor('a'), d = as.Date('2026-01-02'))`: `{"f":"a","d":"2026-01-02"}`,
+	} {
+		body, err := json.Marshal(map[string]any{"dataframe_records": []map[string]any{{"do": "eval", "code": code}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, got := post(t, server, "/invocation", "application/json", string(body))
+		if status != 200 || got != want {
+			t.Errorf("%s: %d %s, want %s", code, status, got, want)
+		}
+	}
+	resp, err := server.Client().Post(server.URL+"/invocations", "application/json", strings.NewReader(`[{"do": "eval", "code": "c(1, Inf)"}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if string(data) != `{"predictions":[1.0,null]}`+"\n" || resp.Header.Get("X-Weir-Warning") == "" {
+		t.Errorf("an infinity: %s, %v", data, resp.Header)
+	}
+}
+
+// TestWhatRSees sends every column type and has R describe what arrived.
+func TestWhatRSees(t *testing.T) {
+	t.Parallel()
+	_, server := serve(t, "obey", nil)
+	body := `{"dataframe_split": {"columns": ["do", "code", "i", "d", "s", "b", "n"], "index": ["r1", "r2"], "data": [
+		["eval", "deparse(x[-(1:2)], 500L)", 1, 1.5, "é", true, null], ["", "", null, null, null, null, null]]}}`
+	want := `["structure(list(i = c(1L, NA), d = c(1.5, NA), s = c(\"é\", NA), b = c(TRUE, NA), n = c(NA, NA)), row.names = c(\"r1\", \"r2\"), class = \"data.frame\")"]`
+	if status, got := post(t, server, "/invocation", "application/json", body); status != 200 || got != want {
+		t.Errorf("%d %s\nwant %s", status, got, want)
+	}
+	params := `{"inputs": {"do": ["eval"], "code": ["paste(deparse(dots), collapse = '')"]}, "params": {"n": 3, "type": "response", "p": [0.5, 1]}}`
+	if status, got := post(t, server, "/invocation", "application/json", params); status != 200 || got != `["list(n = 3L, type = \"response\", p = c(0.5, 1))"]` {
+		t.Errorf("params: %d %s", status, got)
+	}
+	if status, got := post(t, server, "/invocation", "application/json", `{"inputs": ["fine", "x"]}`); status != 200 || got != "[1.0,1.0]" {
+		t.Errorf("a vector: %d %s", status, got)
+	}
+	latin1 := "[{\"do\": \"eval\", \"code\": \"x$t\", \"t\": \"\xe9\"}]"
+	if status, got := post(t, server, "/invocation", "application/json; charset=ISO-8859-1", latin1); status != 200 || got != `["é"]` {
+		t.Errorf("latin1: %d %s", status, got)
+	}
+}
+
+// TestAFaultCostsOneRequest kills a worker in every way and sees that only the killer's request fails.
+func TestAFaultCostsOneRequest(t *testing.T) {
+	t.Parallel()
+	_, server := serve(t, "obey", func(c *Config) { c.Timeout = 3 * time.Second })
+	for _, c := range []struct {
+		do      string
+		status  int
+		message string
+	}{
+		{"quit", 502, "the R worker died while predicting (exit status 7)"},
+		{"crash", 502, "signal: segmentation fault"},
+		{"child", 502, "died while predicting"},
+		{"close", 502, "died while predicting"},
+		{"forge", 502, "answered what cannot be read"},
+		{"loop", 504, "did not answer within 3s"},
+		{"stop", 500, "no luck"},
+		{"print", 200, ""},
+	} {
+		began := time.Now()
+		status, body := post(t, server, "/invocations", "application/json", order(c.do))
+		if status != c.status || !strings.Contains(body, c.message) {
+			t.Errorf("%s: %d %s, want %d %s", c.do, status, body, c.status, c.message)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s took %s", c.do, took)
+		}
+		if status, body := post(t, server, "/invocations", "application/json", order("fine")); status != 200 || body != `{"predictions":[1.0]}` {
+			t.Errorf("after %s: %d %s", c.do, status, body)
+		}
+	}
+}
+
+func TestOthersAreServedWhileWorkersDie(t *testing.T) {
+	t.Parallel()
+	_, server := serve(t, "obey", func(c *Config) { c.Workers = 2 })
+	var wg sync.WaitGroup
+	for client := range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range 12 {
+				do, want := "fine", 200
+				if client == 0 && i%4 == 0 {
+					do, want = "quit", 502
+				}
+				if status, body := post(t, server, "/invocations", "application/json", order(do)); status != want {
+					t.Errorf("client %d, request %d, %s: %d %s", client, i, do, status, body)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+}
+
+func TestAnIdleWorkerThatDiesIsReplacedUnnoticed(t *testing.T) {
+	t.Parallel()
+	e, server := serve(t, "obey", nil)
+	for range 3 {
+		_, body := post(t, server, "/invocation", "application/json", order("pid"))
+		pid, err := strconv.Atoi(strings.Trim(body, "[]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := os.FindProcess(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		await(t, func() bool { return e.readyWorkers.Load() == 0 })
+		_ = p.Release()
+	}
+	if status, body := post(t, server, "/invocation", "application/json", order("fine")); status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestQueueIsBoundedAndDeadlinesHoldInIt(t *testing.T) {
+	t.Parallel()
+	e, server := serve(t, "obey", func(c *Config) { c.QueueLimit, c.Timeout = 1, 2*time.Second })
+	results := make(chan string, 3)
+	send := func(do string) {
+		status, body := post(t, server, "/invocations", "application/json", do)
+		results <- fmt.Sprintf("%d %s", status, body)
+	}
+	go send(`[{"do": "sleep", "n": 60}]`)
+	await(t, func() bool { return len(e.queue.tokens) == 0 && activeJobs(e) == 0 && busy(e) })
+	go send(order("fine")) // waits
+	await(t, func() bool { return activeJobs(e) == 1 })
+	resp, err := server.Client().Post(server.URL+"/invocations", "application/json", strings.NewReader(order("fine")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("a full queue: %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
+	}
+	got := []string{<-results, <-results}
+	for _, r := range got {
+		if !strings.HasPrefix(r, "504 ") {
+			t.Errorf("a deadline: %s", r)
+		}
+	}
+	if status, body := post(t, server, "/invocations", "application/json", order("fine")); status != 200 {
+		t.Errorf("afterwards: %d %s", status, body)
+	}
+}
+
+// activeJobs is the number of jobs that wait in the queue.
+func activeJobs(e *Endpoint) int {
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	return len(e.queue.jobs)
+}
+
+// busy reports whether a worker has a job in hand.
+func busy(e *Endpoint) bool { return e.running.Load() > 0 }
+
+func await(t *testing.T, done func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal("it does not happen within 10 s")
+		}
+	}
+}
+
+func TestCloseFinishesWhatWasAccepted(t *testing.T) {
+	t.Parallel()
+	e, server := serve(t, "obey", nil)
+	result := make(chan int, 2)
+	for range 2 { // one runs, one waits
+		go func() {
+			status, _ := post(t, server, "/invocations", "application/json", `[{"do": "sleep", "n": 0.3}]`)
+			result <- status
+		}()
+	}
+	await(t, func() bool { return busy(e) && activeJobs(e) == 1 })
+	closed := make(chan error)
+	go func() { closed <- e.Close(context.Background()) }()
+	await(t, func() bool {
+		status, _ := post(t, server, "/invocations", "application/json", order("fine"))
+		return status == 503
+	})
+	if a, b := <-result, <-result; a != 200 || b != 200 {
+		t.Errorf("accepted requests got %d and %d", a, b)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	resp, err := server.Client().Get(server.URL + "/ping")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 503 {
+		t.Errorf("/ping of a closed endpoint: %d", resp.StatusCode)
+	}
+}
+
+func TestCloseDoesNotWaitForever(t *testing.T) {
+	t.Parallel()
+	e, server := serve(t, "obey", nil)
+	result := make(chan int, 1)
+	go func() {
+		status, _ := post(t, server, "/invocations", "application/json", order("loop"))
+		result <- status
+	}()
+	await(t, func() bool { return busy(e) })
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := e.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("close: %v", err)
+	}
+	if status := <-result; status != 503 {
+		t.Errorf("the endless request got %d", status)
+	}
+	if _, err := os.Stat(e.temp); !os.IsNotExist(err) {
+		t.Errorf("the temporary folder is left: %v", err)
+	}
+}
+
+func TestWorkersSeeACleanEnvironment(t *testing.T) {
+	t.Parallel()
+	secret := map[string]string{"AWS_SECRET_ACCESS_KEY": "hunter-1", "MLFLOW_TRACKING_PASSWORD": "hunter-2", "WANTED": "w", "LANG": "de_DE.ISO-8859-1", "PATH": os.Getenv("PATH"), "HOME": "/nowhere"}
+	_, server := serve(t, "obey", func(c *Config) {
+		c.Getenv = func(k string) string { return secret[k] }
+		c.PassEnv = []string{"WANTED"}
+	})
+	_, body := post(t, server, "/invocation", "application/json", order("env"))
+	for _, s := range []string{"hunter-1", "hunter-2", "SECRET", "PASSWORD"} {
+		if strings.Contains(body, s) {
+			t.Errorf("the environment holds %s", s)
+		}
+	}
+	for _, s := range []string{`"WANTED":"w"`, `"LC_ALL":"C.UTF-8"`, `"HOME":"/nowhere"`} {
+		if !strings.Contains(body, s) {
+			t.Errorf("the environment lacks %s: %s", s, body)
+		}
+	}
+	_, body = post(t, server, "/invocation", "application/json", order("tmp"))
+	if !strings.Contains(body, `"mode":"700"`) || strings.Count(body, "/worker-") != 2 {
+		t.Errorf("the temporary folder: %s", body)
+	}
+}
+
+func TestPredictWritesWhatTheRouteAnswers(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Dir: filepath.Join(modelsDir, "lm"), Logger: slog.New(slog.DiscardHandler)}
+	var out bytes.Buffer
+	if err := Predict(t.Context(), cfg, strings.NewReader("wt,hp,qsec\n2.5,100,17\n"), "text/csv", &out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out.String(), `{"predictions":[2`) || !strings.HasSuffix(out.String(), "]}\n") {
+		t.Errorf("%s", out.String())
+	}
+	out.Reset()
+	cfg.Bare = true
+	if err := Predict(t.Context(), cfg, strings.NewReader(`{"wt": 2.5, "hp": 100, "qsec": 17}`), "application/json", &out); err != nil || !strings.HasPrefix(out.String(), "[2") {
+		t.Errorf("bare: %s, %v", out.String(), err)
+	}
+	if err := Predict(t.Context(), cfg, strings.NewReader("x\n1\n"), "text/csv", &out); mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue {
+		t.Errorf("a missing column: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(700*time.Millisecond, cancel)
+	cfg.Dir = filepath.Join(modelsDir, "obey")
+	began := time.Now()
+	if err := Predict(ctx, cfg, strings.NewReader(order("loop")), "application/json", &out); err == nil || time.Since(began) > 10*time.Second {
+		t.Errorf("an interrupted prediction: %v after %s", err, time.Since(began))
+	}
+}

@@ -1,0 +1,297 @@
+package endpoint
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/weir-ml/weir/internal/model"
+	"github.com/weir-ml/weir/internal/rds"
+	"github.com/weir-ml/weir/mlflow"
+)
+
+// routes are those of MLflow's scoring server, and the two legacy ones of R's rfunc server with their bare answers.
+func (e *Endpoint) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/ping", get(e.health))
+	mux.Handle("/health", get(e.health))
+	mux.Handle("/version", get(e.version))
+	mux.Handle("/invocations", e.scoring(false))
+	mux.Handle("/invocation", e.scoring(true))
+	mux.Handle("/predict", e.scoring(true))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		e.fail(w, r, mlflow.Errorf(mlflow.CodeEndpointNotFound, "no route %s; predictions are at /invocations", r.URL.Path))
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") { // R's server took a trailing slash
+			r = r.Clone(r.Context())
+			r.URL.Path = strings.TrimRight(p, "/")
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func get(h http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			writeError(w, mlflow.Errorf(mlflow.CodeMethodNotAllowed, "%s takes GET, not %s", r.URL.Path, r.Method))
+			return
+		}
+		h(w, r)
+	})
+}
+
+// health answers without asking R: 200 once a worker was ready and others can be started, 503 otherwise.
+func (e *Endpoint) health(w http.ResponseWriter, _ *http.Request) {
+	e.mu.Lock()
+	closing := e.closing
+	e.mu.Unlock()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if !e.started() || closing || !e.healthy() {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "OK\n")
+}
+
+func (e *Endpoint) version(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, e.cfg.Version)
+}
+
+// scoring answers predictions: wrapped in {"predictions": …}, or bare on the legacy routes.
+func (e *Endpoint) scoring(bare bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			w.Header().Set("Allow", "POST")
+			e.fail(w, r, mlflow.Errorf(mlflow.CodeMethodNotAllowed, "%s takes POST, not %s", r.URL.Path, r.Method))
+			return
+		}
+		contentType := r.Header.Get("Content-Type")
+		if bare && (contentType == "" || strings.HasPrefix(contentType, "application/x-www-form-urlencoded")) {
+			contentType = "application/json" // R's server never looked, and curl -d sends this
+		}
+		if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+			e.fail(w, r, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the content encoding %q is not supported", enc))
+			return
+		}
+		body, err := readBody(w, r, e.cfg.MaxBody)
+		if err != nil {
+			e.fail(w, r, err)
+			return
+		}
+		in, err := e.parse(contentType, body, bare)
+		if err != nil {
+			e.fail(w, r, err)
+			return
+		}
+		answer, infinite, err := e.answer(r.Context(), in, bare)
+		if err != nil {
+			e.fail(w, r, err)
+			return
+		}
+		if infinite {
+			w.Header().Set("X-Weir-Warning", "infinite predictions became null")
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
+		_, _ = w.Write(answer)
+	})
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	body := http.MaxBytesReader(w, r.Body, limit)
+	if n := r.ContentLength; n >= 0 && n <= 1<<20 {
+		buf := make([]byte, n)
+		_, err := io.ReadFull(body, buf)
+		if err != nil {
+			return nil, mlflow.Errorf(mlflow.CodeBadRequest, "the body cannot be read: %v", err)
+		}
+		return buf, nil
+	}
+	buf, err := io.ReadAll(body)
+	var over *http.MaxBytesError
+	if errors.As(err, &over) {
+		return nil, tooLarge(limit)
+	}
+	if err != nil {
+		return nil, mlflow.Errorf(mlflow.CodeBadRequest, "the body cannot be read: %v", err)
+	}
+	return buf, nil
+}
+
+func tooLarge(limit int64) error {
+	return mlflow.Errorf(mlflow.CodePayloadTooLarge, "the body has more than %d bytes", limit)
+}
+
+// parse decodes a body by its media type; parameters of the type do not count, but for a charset.
+func (e *Endpoint) parse(contentType string, body []byte, bare bool) (*model.Input, error) {
+	media, params, err := mime.ParseMediaType(contentType)
+	if err != nil && media == "" {
+		return nil, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the content type %q is not supported; send application/json or text/csv", contentType)
+	}
+	switch charset := strings.ToLower(params["charset"]); charset {
+	case "", "utf-8", "utf8", "us-ascii":
+	case "iso-8859-1", "latin1":
+		runes := make([]rune, len(body))
+		for i, c := range body {
+			runes[i] = rune(c)
+		}
+		body = []byte(string(runes))
+	default:
+		return nil, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the charset %q is not supported; send UTF-8", charset)
+	}
+	switch media {
+	case "application/json":
+		return model.ParseJSON(body, e.model.Signature, bare)
+	case "text/csv":
+		return model.ParseCSV(body, e.model.Signature)
+	}
+	return nil, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the content type %q is not supported; send application/json or text/csv", media)
+}
+
+// answer predicts and renders the body of the answer.
+func (e *Endpoint) answer(ctx context.Context, in *model.Input, bare bool) (body []byte, infinite bool, err error) {
+	frame, err := encodeRequest(in)
+	if err != nil {
+		return nil, false, err
+	}
+	payload, err := e.predict(ctx, frame)
+	if err != nil {
+		return nil, false, e.explain(err, in)
+	}
+	v, err := rds.Decode(payload)
+	if err != nil {
+		return nil, false, mlflow.Errorf(mlflow.CodeBadGateway, "the R worker's answer cannot be read: %v", err)
+	}
+	body = make([]byte, 0, 64+20*rds.Len(v))
+	if !bare {
+		body = append(body, `{"predictions":`...)
+	}
+	if body, infinite, err = encodePredictions(body, v, in.Rows); err != nil {
+		return nil, false, err
+	}
+	if !bare {
+		body = append(body, '}')
+	}
+	return append(body, '\n'), infinite, nil
+}
+
+// inputFaults are R's messages about columns that are missing or of a wrong type.
+var inputFaults = []*regexp.Regexp{
+	regexp.MustCompile(`^undefined columns selected`),
+	regexp.MustCompile(`^subscript out of bounds`),
+	regexp.MustCompile(`variables? .* (was|were) (fitted|specified) with (type|different types)`),
+	regexp.MustCompile(`^factor .* has new levels?`),
+	regexp.MustCompile(`independent variables not found in data`),
+	regexp.MustCompile(`^non-numeric argument to`),
+	regexp.MustCompile(`not meaningful for factors`),
+}
+
+var objectNotFound = regexp.MustCompile(`object '(.*)' not found`)
+
+// explain turns what a worker reported into the client's error. Without a signature only R can tell that the input does
+// not fit the model, and what it says of missing columns and wrong types is the client's fault.
+func (e *Endpoint) explain(err error, in *model.Input) error {
+	var fault *modelError
+	if !errors.As(err, &fault) {
+		return err
+	}
+	code := mlflow.CodeInternal
+	if e.model.Signature == nil || len(e.model.Signature.Inputs) == 0 {
+		for _, re := range inputFaults {
+			if re.MatchString(fault.text) {
+				code = mlflow.CodeInvalidParameterValue
+			}
+		}
+		if m := objectNotFound.FindStringSubmatch(fault.text); m != nil && !hasColumn(in, m[1]) {
+			code = mlflow.CodeInvalidParameterValue
+		}
+	}
+	text := fault.text
+	if e.cfg.Debug {
+		text += "\nin " + fault.call + "\n" + strings.Join(fault.trace, "\n")
+	}
+	return mlflow.Errorf(code, "%s", text)
+}
+
+func hasColumn(in *model.Input, name string) bool {
+	for _, c := range in.Columns {
+		if c.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// fail answers an error; one that is not the client's and carries no code is logged and shown as "internal error".
+func (e *Endpoint) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		return // the client is gone
+	}
+	var known *mlflow.Error
+	if !errors.As(err, &known) {
+		e.cfg.Logger.ErrorContext(r.Context(), "scoring_failed", "error", err.Error())
+		known = mlflow.Errorf(mlflow.CodeInternal, "internal error")
+	}
+	writeError(w, known)
+}
+
+func writeError(w http.ResponseWriter, err *mlflow.Error) {
+	status := err.HTTPStatus()
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(err)
+}
+
+// Predict reads one input of the content type (application/json or text/csv), predicts in a pool of its own and writes
+// the answer that /invocations would give, or the bare predictions when cfg.Bare is set. It holds the input in memory.
+func Predict(ctx context.Context, cfg Config, in io.Reader, contentType string, out io.Writer) (err error) {
+	if cfg.Workers == 0 {
+		cfg.Workers = 1
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = 1 << 30
+	}
+	e, err := New(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, e.cancel) // a prediction that runs does not keep an interrupted caller
+	defer stop()
+	defer func() { err = errors.Join(err, e.Close(context.WithoutCancel(ctx))) }()
+	body, err := io.ReadAll(io.LimitReader(in, e.cfg.MaxBody+1))
+	if err != nil {
+		return err
+	}
+	if int64(len(body)) > e.cfg.MaxBody {
+		return tooLarge(e.cfg.MaxBody)
+	}
+	input, err := e.parse(contentType, body, cfg.Bare)
+	if err != nil {
+		return err
+	}
+	if err := e.Ready(ctx); err != nil {
+		return err
+	}
+	answer, _, err := e.answer(ctx, input, cfg.Bare)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(answer)
+	return err
+}

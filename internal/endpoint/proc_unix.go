@@ -1,0 +1,15 @@
+//go:build unix && !linux
+
+package endpoint
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// isolate gives a worker a process group of its own, so that it can be ended with everything that it started and a
+// Ctrl-C in a terminal does not reach it. The end of its pipe ends it when the server is killed.
+func isolate(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+
+func killAll(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) }

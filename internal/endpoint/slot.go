@@ -1,0 +1,160 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/weir-ml/weir/mlflow"
+)
+
+// runSlot keeps one worker running and feeds it with jobs until the endpoint ends.
+func (e *Endpoint) runSlot(slot int) {
+	defer e.slots.Done()
+	logger := e.cfg.Logger.With("slot", slot)
+	for fault := 0; e.ctx.Err() == nil; {
+		began := time.Now()
+		w, err := e.launch.startWorker(e.ctx)
+		if e.ctx.Err() != nil {
+			if w != nil {
+				w.stop(0)
+			}
+			return
+		}
+		if err != nil {
+			fault++
+			e.startFaults.Add(1)
+			if e.giveUp(err) {
+				return
+			}
+			logger.Error("r_worker_start", "error", err.Error())
+			if !e.pause(fault) {
+				return
+			}
+			continue
+		}
+		fault = 0
+		e.noteReady(w, time.Since(began))
+		reason := e.serve(w)
+		e.readyWorkers.Add(-1)
+		if reason == nil { // the endpoint ends: the worker is idle and goes when its input ends
+			w.stop(2 * time.Second)
+			return
+		}
+		w.stop(0)
+		logger.Warn("r_worker_replaced", "reason", reason.Error())
+	}
+}
+
+// noteReady counts a worker in and, the first time, says what was started.
+func (e *Endpoint) noteReady(w *worker, took time.Duration) {
+	e.readyWorkers.Add(1)
+	e.startFaults.Store(0)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.started() {
+		return
+	}
+	for i, p := range e.model.RPackages {
+		if i < len(w.report.versions) && p.Version != "" && w.report.versions[i] != p.Version {
+			e.cfg.Logger.Warn("r_package_version", "package", p.Name, "logged_with", p.Version, "loaded", w.report.versions[i])
+		}
+	}
+	e.cfg.Logger.Debug("r_worker_ready", "r_version", w.report.rVersion, "took", took)
+	close(e.ready)
+}
+
+// giveUp marks the endpoint as failed when no worker has ever been ready and each slot has tried: what they all meet at
+// first (a missing package, a broken file) does not go away by trying again. Ready tells the reason.
+func (e *Endpoint) giveUp(err error) bool {
+	if e.started() || int(e.startFaults.Load()) < e.cfg.Workers {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.startErr == nil {
+		e.startErr = err
+		close(e.failed)
+	}
+	return true
+}
+
+// pause waits longer after each fault and reports false when the endpoint ends meanwhile.
+func (e *Endpoint) pause(fault int) bool {
+	timer := time.NewTimer(min(100*time.Millisecond<<min(fault, 8), 20*time.Second))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-e.ctx.Done():
+		return false
+	}
+}
+
+// serve feeds a worker until it must be replaced, for the reason that it returns, or the endpoint ends: nil.
+func (e *Endpoint) serve(w *worker) error {
+	for {
+		select {
+		case <-e.ctx.Done():
+			return nil
+		case <-w.exited:
+			return fmt.Errorf("it ended while idle: %s", w.ending())
+		case <-e.queue.tokens:
+		}
+		if w.dead() { // not this request's fault: another worker takes it
+			e.queue.giveBack()
+			continue
+		}
+		j := e.queue.pop()
+		if j == nil {
+			continue
+		}
+		e.running.Add(1)
+		payload, reply, broken := e.run(w, j)
+		e.running.Add(-1)
+		j.done <- outcome{payload, reply}
+		if broken != nil {
+			return broken
+		}
+	}
+}
+
+// run has a worker do one job. reply is the client's error; broken says why the worker cannot be used again.
+func (e *Endpoint) run(w *worker, j *job) (payload []byte, reply, broken error) {
+	stop := context.AfterFunc(e.ctx, w.kill) // Close waited as long as it may
+	defer stop()
+	kind, payload, err := w.call(framePredict, j.frame, j.deadline)
+	switch {
+	case err == nil && kind == frameResult:
+		return payload, nil, nil
+	case err == nil && kind == frameError:
+		m, err := decodeMessage(payload)
+		if err == nil {
+			return nil, &modelError{m}, nil
+		}
+		broken = err
+	case err == nil:
+		broken = fmt.Errorf("%w: kind %d instead of a result", errProtocol, kind)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, mlflow.Errorf(mlflow.CodeDeadlineExceeded, "the model did not answer within %s; its worker is replaced", e.cfg.Timeout),
+			fmt.Errorf("it did not answer within %s", e.cfg.Timeout)
+	default:
+		broken = err
+	}
+	if errors.Is(broken, errProtocol) {
+		return nil, mlflow.Errorf(mlflow.CodeBadGateway, "the R worker answered what cannot be read; it is replaced"), broken
+	}
+	w.awaitExit(time.Second)
+	if e.ctx.Err() != nil {
+		return nil, errStopping(), broken
+	}
+	return nil, mlflow.Errorf(mlflow.CodeBadGateway, "the R worker died while predicting (%s); it is replaced", w.ending()),
+		fmt.Errorf("it died while predicting: %s", w.ending())
+}
+
+// modelError is an R error that the model raised.
+type modelError struct{ message }
+
+func (e *modelError) Error() string { return e.text }
