@@ -246,8 +246,9 @@ func (q *query) behind() string {
 		if k.Desc {
 			compare = " < "
 		}
-		ways = append(ways, equal+c+compare+q.arg(q.after[i]))
-		equal += c + " = " + q.arg(q.after[i]) + " and "
+		value := q.arg(q.after[i])
+		ways = append(ways, equal+c+compare+value)
+		equal += c + " = " + value + " and "
 	}
 	return "(" + strings.Join(ways, " or ") + ")"
 }
