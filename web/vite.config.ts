@@ -33,9 +33,17 @@ function preloadFont(): Plugin {
     transformIndexHtml: {
       order: "post",
       handler(_html, ctx) {
-        const font = Object.keys(ctx.bundle ?? {}).find((name) => /inter-latin-wght.*\.woff2$/.test(name));
+        const font = Object.keys(ctx.bundle ?? {}).find((name) =>
+          /inter-latin-wght.*\.woff2$/.test(name),
+        );
         if (!font) return [];
-        const attrs = { rel: "preload", as: "font", type: "font/woff2", href: `./${font}`, crossorigin: "" };
+        const attrs = {
+          rel: "preload",
+          as: "font",
+          type: "font/woff2",
+          href: `./${font}`,
+          crossorigin: "",
+        };
         return [{ tag: "link", attrs, injectTo: "head-prepend" as const }];
       },
     },
@@ -52,10 +60,21 @@ export default defineConfig({
   // Relative, so that the same build works below a --static-prefix.
   base: "./",
   plugins: [react(), preloadFont(), precompress()],
-  build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: false },
-  server: { proxy: Object.fromEntries(proxied.map((path) => [path, { target: server, changeOrigin: true }])) },
+  build: {
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+  server: {
+    proxy: Object.fromEntries(
+      proxied.map((path) => [path, { target: server, changeOrigin: true }]),
+    ),
+  },
   preview: {
     headers: { "Content-Security-Policy": policy },
-    proxy: Object.fromEntries(proxied.map((path) => [path, { target: server, changeOrigin: true }])),
+    proxy: Object.fromEntries(
+      proxied.map((path) => [path, { target: server, changeOrigin: true }]),
+    ),
   },
 });

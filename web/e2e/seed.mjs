@@ -172,10 +172,9 @@ model <- ranger(price ~ ., data = train, num.trees = 500)
 `;
 
 /** Seeds the server at base; resolves to the ids that tests need. */
-export async function seed(base, { small = false, now = Date.now() } = {}) {
+export async function seed(base, { small = false, now = Date.now(), suffix = "" } = {}) {
   const api = client(base);
   const rand = random(20261123);
-  const stamp = `${now % 1_000_000}`;
 
   const experiment = async (name, tags = []) =>
     (await api.post("experiments/create", { name, tags })).experiment_id;
@@ -202,8 +201,7 @@ export async function seed(base, { small = false, now = Date.now() } = {}) {
     await api.post("runs/log-batch", first);
     for (let i = 0; i < points.length; i += 1000)
       await api.post("runs/log-batch", { run_id: id, metrics: points.slice(i, i + 1000) });
-    if (status !== "RUNNING")
-      await api.post("runs/update", { run_id: id, status, end_time: end });
+    if (status !== "RUNNING") await api.post("runs/update", { run_id: id, status, end_time: end });
     return id;
   };
 
@@ -227,8 +225,11 @@ export async function seed(base, { small = false, now = Date.now() } = {}) {
   };
 
   // diamonds: parents with nested runs, artifacts, a registered model
-  const diamonds = await experiment(`diamonds-price-${stamp}`, [
-    { key: "mlflow.note.content", value: "Price of a diamond from its size and grade. Data: ggplot2::diamonds, 53,940 rows." },
+  const diamonds = await experiment(`diamonds-price${suffix}`, [
+    {
+      key: "mlflow.note.content",
+      value: "Price of a diamond from its size and grade. Data: ggplot2::diamonds, 53,940 rows.",
+    },
     { key: "team", value: "pricing" },
   ]);
   const artifactsOf = {};
@@ -255,19 +256,40 @@ export async function seed(base, { small = false, now = Date.now() } = {}) {
         const running = session === 3 && i === 15;
         const took = family === "ranger" ? 140_000 * (0.6 + rand()) : 4_000 + rand() * 22_000;
         const params = { model: family, log_price: i % 2 === 0, seed: 42 + session };
-        if (family === "rpart") Object.assign(params, { cp: [0.001, 0.0005, 0.01][i % 3], maxdepth: 8 + (i % 5) });
-        if (family === "ranger") Object.assign(params, { num_trees: [200, 500, 800][i % 3], mtry: 3 + (i % 4) });
-        if (family === "glmnet") Object.assign(params, { alpha: [0, 0.5, 1][i % 3], lambda: (10 ** -(1 + 3 * rand())).toPrecision(4) });
-        const curve = Array.from({ length: 60 }, (_, s) => rmse * (1 + 1.9 * Math.exp(-s / 9) + 0.015 * (rand() - 0.5)));
+        if (family === "rpart")
+          Object.assign(params, { cp: [0.001, 0.0005, 0.01][i % 3], maxdepth: 8 + (i % 5) });
+        if (family === "ranger")
+          Object.assign(params, { num_trees: [200, 500, 800][i % 3], mtry: 3 + (i % 4) });
+        if (family === "glmnet")
+          Object.assign(params, {
+            alpha: [0, 0.5, 1][i % 3],
+            lambda: (10 ** -(1 + 3 * rand())).toPrecision(4),
+          });
+        const curve = Array.from(
+          { length: 60 },
+          (_, s) => rmse * (1 + 1.9 * Math.exp(-s / 9) + 0.015 * (rand() - 0.5)),
+        );
         return run(diamonds, {
           name: `${family}-${String(i + 1).padStart(2, "0")}`,
           start,
           end: Math.round(start + took),
           status: running ? "RUNNING" : failed ? "FAILED" : "FINISHED",
           params,
-          metrics: failed ? {} : { rmse, mae: rmse * (0.6 + 0.04 * rand()), r2: 1 - (rmse / 3990) ** 2, mape: 0.08 + (rmse / 12000) * rand(), train_seconds: took / 1000 },
+          metrics: failed
+            ? {}
+            : {
+                rmse,
+                mae: rmse * (0.6 + 0.04 * rand()),
+                r2: 1 - (rmse / 3990) ** 2,
+                mape: 0.08 + (rmse / 12000) * rand(),
+                train_seconds: took / 1000,
+              },
           series: failed ? { val_rmse: curve.slice(0, 7) } : { val_rmse: curve },
-          tags: { ...source("train_diamonds.R"), "mlflow.parentRunId": parent, stage: session === 3 ? "candidate" : "archive" },
+          tags: {
+            ...source("train_diamonds.R"),
+            "mlflow.parentRunId": parent,
+            stage: session === 3 ? "candidate" : "archive",
+          },
         });
       }),
     );
@@ -278,14 +300,22 @@ export async function seed(base, { small = false, now = Date.now() } = {}) {
     "plots/residuals.png": residualPlot(rand),
     "plots/importance.svg": importanceSvg,
     "tables/predictions.csv": predictionsCsv(rand, small ? 400 : 2500),
-    "tables/summary.json": JSON.stringify({ rmse: 541.3, mae: 269.9, folds: [538.2, 544.9, 540.8], model: "ranger", note: "5-fold" }),
+    "tables/summary.json": JSON.stringify({
+      rmse: 541.3,
+      mae: 269.9,
+      folds: [538.2, 544.9, 540.8],
+      model: "ranger",
+      note: "5-fold",
+    }),
     "report.md": reportMd,
-    "session-info.txt": "R version 4.2.2 (2022-10-31)\nPlatform: x86_64-pc-linux-gnu (64-bit)\n\nattached base packages:\n[1] stats graphics grDevices utils datasets methods base\n\nother attached packages:\n[1] ranger_0.14.1 ggplot2_3.4.1\n",
+    "session-info.txt":
+      "R version 4.2.2 (2022-10-31)\nPlatform: x86_64-pc-linux-gnu (64-bit)\n\nattached base packages:\n[1] stats graphics grDevices utils datasets methods base\n\nother attached packages:\n[1] ranger_0.14.1 ggplot2_3.4.1\n",
     "model/MLmodel": mlmodel(best),
     "model/crate.bin": Buffer.alloc(48213, 7),
   };
   // Legal here, refused by MLflow's own server: left out when seeding that one for comparison.
-  if (!process.env.WEIR_SEED_PLAIN) files["logs/100% done #1.txt"] = "a name with a space, a percent sign and a hash\n";
+  if (!process.env.WEIR_SEED_PLAIN)
+    files["logs/100% done #1.txt"] = "a name with a space, a percent sign and a hash\n";
   for (const [path, bytes] of Object.entries(files)) {
     const encoded = path.split("/").map(encodeURIComponent).join("/");
     await api.put(`${root(diamonds, best)}/${encoded}`, Buffer.from(bytes));
@@ -314,7 +344,7 @@ export async function seed(base, { small = false, now = Date.now() } = {}) {
   });
 
   // churn: a flat search with long curves, a diverged run and a running one
-  const churn = await experiment(`churn-gbm-${stamp}`);
+  const churn = await experiment(`churn-gbm${suffix}`);
   const total = small ? 60 : 220;
   await inParallel(
     Array.from({ length: total }, (_, i) => () => {
@@ -323,18 +353,43 @@ export async function seed(base, { small = false, now = Date.now() } = {}) {
       const depth = 2 + (i % 5);
       const steps = 120;
       const floor = 0.34 + 0.05 * rand() - 0.01 * depth;
-      const loss = (lag, noise) => Array.from({ length: steps }, (_, s) => floor + 0.35 * Math.exp((-s * shrinkage) / lag) + noise * (rand() - 0.5));
+      const loss = (lag, noise) =>
+        Array.from(
+          { length: steps },
+          (_, s) => floor + 0.35 * Math.exp((-s * shrinkage) / lag) + noise * (rand() - 0.5),
+        );
       const validation = loss(1.4, 0.012);
       const diverged = i === total - 4;
-      if (diverged) for (let s = 70; s < steps; s++) validation[s] = s % 9 === 0 ? "Infinity" : "NaN";
+      if (diverged)
+        for (let s = 70; s < steps; s++) validation[s] = s % 9 === 0 ? "Infinity" : "NaN";
       const auc = 0.78 + 0.14 * (1 - floor / 0.4) + 0.03 * rand();
       return run(churn, {
         name: `gbm-${String(i + 1).padStart(3, "0")}`,
         start,
         end: Math.round(start + 40_000 + rand() * 400_000),
-        status: i === total - 1 ? "RUNNING" : i % 37 === 11 ? "FAILED" : i % 53 === 17 ? "KILLED" : "FINISHED",
-        params: { shrinkage, interaction_depth: depth, n_trees: 400 + 100 * (i % 4), bag_fraction: [0.5, 0.7, 1][i % 3], distribution: "bernoulli", cv_folds: 5 },
-        metrics: { auc: diverged ? "NaN" : auc, f1: auc * 0.81, brier: 0.21 - 0.1 * auc, calls_per_day: Math.floor(1e6 * rand()), p_value: 10 ** (-3 - 4 * rand()) },
+        status:
+          i === total - 1
+            ? "RUNNING"
+            : i % 37 === 11
+              ? "FAILED"
+              : i % 53 === 17
+                ? "KILLED"
+                : "FINISHED",
+        params: {
+          shrinkage,
+          interaction_depth: depth,
+          n_trees: 400 + 100 * (i % 4),
+          bag_fraction: [0.5, 0.7, 1][i % 3],
+          distribution: "bernoulli",
+          cv_folds: 5,
+        },
+        metrics: {
+          auc: diverged ? "NaN" : auc,
+          f1: auc * 0.81,
+          brier: 0.21 - 0.1 * auc,
+          calls_per_day: Math.floor(1e6 * rand()),
+          p_value: 10 ** (-3 - 4 * rand()),
+        },
         series: { train_loss: loss(1, 0.004), val_loss: validation },
         tags: { ...source("churn/train.R"), data_version: `2026w${38 + Math.floor(i / 30)}` },
       });
@@ -342,42 +397,106 @@ export async function seed(base, { small = false, now = Date.now() } = {}) {
   );
 
   // a run with very many metrics and a long series, for the run page
-  const wide = await experiment(`embedding-sweep-${stamp}`);
+  const wide = await experiment(`embedding-sweep${suffix}`);
   const long = small ? 4000 : 20000;
   const wideRun = await run(wide, {
     name: "wide-and-long",
     start: now - 300 * MINUTE,
     end: now - 20 * MINUTE,
     status: "FINISHED",
-    params: Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`layer_${i}.units`, 2 ** (4 + (i % 6))])),
-    metrics: Object.fromEntries(Array.from({ length: 950 }, (_, i) => [`layer_${String(i).padStart(3, "0")}/norm`, rand() * 10 ** Math.floor(rand() * 6 - 2)])),
-    series: { loss: Array.from({ length: long }, (_, s) => (s === Math.floor(long * 0.61) ? 9.5 : 0.2 + 3 * Math.exp(-s / (long / 6)) + 0.25 * rand())) },
+    params: Object.fromEntries(
+      Array.from({ length: 60 }, (_, i) => [`layer_${i}.units`, 2 ** (4 + (i % 6))]),
+    ),
+    metrics: Object.fromEntries(
+      Array.from({ length: 950 }, (_, i) => [
+        `layer_${String(i).padStart(3, "0")}/norm`,
+        rand() * 10 ** Math.floor(rand() * 6 - 2),
+      ]),
+    ),
+    series: {
+      loss: Array.from({ length: long }, (_, s) =>
+        s === Math.floor(long * 0.61) ? 9.5 : 0.2 + 3 * Math.exp(-s / (long / 6)) + 0.25 * rand(),
+      ),
+    },
     tags: { ...source("sweep.R"), "mlflow.runName": "wide-and-long" },
   });
 
-  for (const name of small ? ["iris-species", "soil-moisture"] : ["iris-species", "soil-moisture", "demand-forecast", "fraud-glm", "credit-risk", "store-traffic", "wind-power", "readmission", "energy-load", "basket-affinity", "lead-scoring", "tumour-grade", "river-level", "bike-sharing", "claims-severity", "yield-maize", "text-topics", "survival-ovarian"]) {
-    const id = await experiment(`${name}-${stamp}`);
-    await run(id, { name: "baseline", start: now - Math.floor(rand() * 60) * 1440 * MINUTE, end: now, status: "FINISHED", params: { model: "glm" }, metrics: { accuracy: 0.9 + rand() / 20 }, tags: source("baseline.R") });
+  for (const name of small
+    ? ["iris-species", "soil-moisture"]
+    : [
+        "iris-species",
+        "soil-moisture",
+        "demand-forecast",
+        "fraud-glm",
+        "credit-risk",
+        "store-traffic",
+        "wind-power",
+        "readmission",
+        "energy-load",
+        "basket-affinity",
+        "lead-scoring",
+        "tumour-grade",
+        "river-level",
+        "bike-sharing",
+        "claims-severity",
+        "yield-maize",
+        "text-topics",
+        "survival-ovarian",
+      ]) {
+    const id = await experiment(`${name}${suffix}`);
+    await run(id, {
+      name: "baseline",
+      start: now - Math.floor(rand() * 60) * 1440 * MINUTE,
+      end: now,
+      status: "FINISHED",
+      params: { model: "glm" },
+      metrics: { accuracy: 0.9 + rand() / 20 },
+      tags: source("baseline.R"),
+    });
   }
-  const empty = await experiment(`empty-${stamp}`);
+  const empty = await experiment(`empty${suffix}`);
 
   // the registry
-  const model = `diamonds-price-${stamp}`;
-  await api.post("registered-models/create", { name: model, description: "Price of a diamond in US dollars.", tags: [{ key: "owner", value: "pricing" }] });
+  const model = `diamonds-price${suffix}`;
+  await api.post("registered-models/create", {
+    name: model,
+    description: "Price of a diamond in US dollars.",
+    tags: [{ key: "owner", value: "pricing" }],
+  });
   for (let v = 1; v <= 4; v++)
-    await api.post("model-versions/create", { name: model, source: `mlflow-artifacts:/${root(diamonds, best)}/model`, run_id: best, description: v === 3 ? "ranger, 500 trees, log price" : "", tags: [{ key: "validated", value: String(v > 1) }] });
+    await api.post("model-versions/create", {
+      name: model,
+      source: `mlflow-artifacts:/${root(diamonds, best)}/model`,
+      run_id: best,
+      description: v === 3 ? "ranger, 500 trees, log price" : "",
+      tags: [{ key: "validated", value: String(v > 1) }],
+    });
   await api.post("registered-models/alias", { name: model, alias: "champion", version: "3" });
   await api.post("registered-models/alias", { name: model, alias: "challenger", version: "4" });
-  await api.post("model-versions/transition-stage", { name: model, version: "3", stage: "Production", archive_existing_versions: false });
+  await api.post("model-versions/transition-stage", {
+    name: model,
+    version: "3",
+    stage: "Production",
+    archive_existing_versions: false,
+  });
   for (const name of ["churn-gbm", "iris-species", "store-traffic"]) {
-    await api.post("registered-models/create", { name: `${name}-${stamp}`, description: name === "churn-gbm" ? "Probability that a customer leaves within 90 days." : "" });
+    await api.post("registered-models/create", {
+      name: `${name}${suffix}`,
+      description: name === "churn-gbm" ? "Probability that a customer leaves within 90 days." : "",
+    });
     if (name !== "store-traffic")
-      await api.post("model-versions/create", { name: `${name}-${stamp}`, source: `mlflow-artifacts:/${root(diamonds, best)}/model`, run_id: best });
+      await api.post("model-versions/create", {
+        name: `${name}${suffix}`,
+        source: `mlflow-artifacts:/${root(diamonds, best)}/model`,
+        run_id: best,
+      });
   }
-  return { diamonds, best, churn, churnRuns: total, wide, wideRun, empty, model, stamp };
+  return { diamonds, best, churn, churnRuns: total, wide, wideRun, empty, model };
 }
 
 if (process.argv[1] && import.meta.url.endsWith(process.argv[1].split("/").pop())) {
   const base = process.env.WEIR_URL ?? "http://127.0.0.1:5000";
-  console.log(JSON.stringify(await seed(base.replace(/\/$/, ""), { small: process.argv[2] === "small" })));
+  console.log(
+    JSON.stringify(await seed(base.replace(/\/$/, ""), { small: process.argv[2] === "small" })),
+  );
 }

@@ -8,8 +8,8 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { NotFoundPage } from "./pages/NotFoundPage";
-import { CrashPage } from "./ui/states";
 import { Shell } from "./ui/Shell";
+import { CrashPage } from "./ui/states";
 
 // The routes are MLflow's, so that links in wikis and notebooks keep working.
 
@@ -56,7 +56,8 @@ export interface RunsSearch {
   flat?: boolean;
 }
 
-const truth = (value: unknown) => (value === undefined ? undefined : value === true || value === "true");
+const truth = (value: unknown) =>
+  value === undefined ? undefined : value === true || value === "true";
 const texts = (value: unknown) => (Array.isArray(value) ? value.map(String) : undefined);
 
 const runsSearch = (s: Record<string, unknown>): RunsSearch => ({

@@ -40,7 +40,12 @@ async function errorOf(res: Response): Promise<ApiError> {
     // Not the API's JSON: a proxy or a plain-text refusal spoke.
   }
   const plain = text.length > 0 && text.length < 300 && !text.includes("<") ? text : "";
-  return new ApiError("HTTP_ERROR", plain || `the server answered ${res.status}`, res.status, requestId);
+  return new ApiError(
+    "HTTP_ERROR",
+    plain || `the server answered ${res.status}`,
+    res.status,
+    requestId,
+  );
 }
 
 async function send(path: string, init: RequestInit): Promise<Response> {
@@ -89,7 +94,11 @@ export interface TextFile {
 }
 
 /** Reads at most limit bytes of a text and stops the transfer there. */
-export async function readText(url: string, limit: number, signal?: AbortSignal): Promise<TextFile> {
+export async function readText(
+  url: string,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<TextFile> {
   const res = await send(url, { signal });
   const reader = res.body?.getReader();
   if (!reader) return { text: await res.text(), truncated: false };

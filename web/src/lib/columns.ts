@@ -39,7 +39,8 @@ export function availableColumns(runs: readonly Run[]): string[] {
     for (const p of data.params ?? []) params.add(p.key);
     for (const t of data.tags ?? []) if (isUserTag(t.key)) tags.add(t.key);
   }
-  const ids = (kind: ColumnKind, keys: Set<string>) => [...keys].sort(byName).map((key) => `${kind}.${key}`);
+  const ids = (kind: ColumnKind, keys: Set<string>) =>
+    [...keys].sort(byName).map((key) => `${kind}.${key}`);
   return [...ids("metrics", metrics), ...ids("params", params), ...ids("tags", tags)];
 }
 
@@ -48,27 +49,33 @@ const byName = new Intl.Collator("en", { numeric: true }).compare;
 const most = 8;
 
 /**
- * The columns to show when nobody chose: up to eight metrics and eight params, those first whose values differ
- * among the runs and that most runs have. What is the same everywhere tells nothing and waits in the chooser.
+ * The columns to show when nobody chose: up to eight metrics and params whose values differ among the runs, those
+ * first that most runs have, half of them metrics where there are enough of both. What is the same everywhere
+ * tells nothing and waits in the chooser.
  */
 export function defaultColumns(runs: readonly Run[]): string[] {
   const pick = (kind: "metrics" | "params") => {
     const seen = new Map<string, { runs: number; values: Set<string> }>();
     for (const { data } of runs)
       for (const { key, value } of data[kind] ?? []) {
-        let entry = seen.get(key);
-        if (!entry) seen.set(key, (entry = { runs: 0, values: new Set() }));
+        const entry = seen.get(key) ?? { runs: 0, values: new Set<string>() };
+        seen.set(key, entry);
         entry.runs++;
         if (entry.values.size < 2) entry.values.add(String(value));
       }
-    const varies = (e: { runs: number; values: Set<string> }) => e.values.size > 1 || runs.length === 1;
     return [...seen]
-      .filter(([key, entry]) => varies(entry) && !key.startsWith("system/"))
+      .filter(
+        ([key, { values }]) => (values.size > 1 || runs.length === 1) && !key.startsWith("system/"),
+      )
       .sort(([a, x], [b, y]) => y.runs - x.runs || byName(a, b))
-      .slice(0, most)
       .map(([key]) => `${kind}.${key}`);
   };
-  return [...pick("metrics"), ...pick("params")];
+  const metrics = pick("metrics");
+  const params = pick("params");
+  const half = most / 2;
+  const ofMetrics = Math.max(half, most - params.length);
+  const chosen = metrics.slice(0, ofMetrics);
+  return [...chosen, ...params.slice(0, most - chosen.length)];
 }
 
 /** A run's values by key, made once per run. */
@@ -89,9 +96,36 @@ export class RunValues {
 const cache = new WeakMap<Run, RunValues>();
 
 export function valuesOf(run: Run): RunValues {
-  let values = cache.get(run);
-  if (!values) cache.set(run, (values = new RunValues(run)));
+  const known = cache.get(run);
+  if (known) return known;
+  const values = new RunValues(run);
+  cache.set(run, values);
   return values;
 }
 
 export const parentOf = (run: Run) => valuesOf(run).tags.get("mlflow.parentRunId");
+
+/** A filter that fits the runs at hand, since a grammar is learned from an example that works. */
+export function exampleFilter(runs: readonly Run[], columns: readonly string[]): string {
+  const quoted = (key: string) => (/^[A-Za-z_][\w.]*$/.test(key) ? key : `\`${key}\``);
+  const first = (kind: ColumnKind, fits: (value: string) => boolean) => {
+    for (const { key } of columns.map(columnOf).filter((column) => column.kind === kind))
+      for (const { data } of runs) {
+        const list: { key: string; value: string | number }[] =
+          (kind === "metrics" ? data.metrics : data.params) ?? [];
+        const value = String(list.find((one) => one.key === key)?.value ?? "");
+        if (fits(value)) return { key: quoted(key), value };
+      }
+    return undefined;
+  };
+  const metric = first("metrics", (v) => v !== "" && Number.isFinite(Number(v)));
+  const param = first(
+    "params",
+    (v) => v !== "" && !v.includes("'") && v.length < 20 && Number.isNaN(Number(v)),
+  );
+  const parts = [
+    ...(metric ? [`metrics.${metric.key} < ${Number(Number(metric.value).toPrecision(3))}`] : []),
+    ...(param ? [`params.${param.key} = '${param.value}'`] : ["status = 'FINISHED'"]),
+  ];
+  return parts.join(" and ");
+}

@@ -32,7 +32,5 @@ export function compareRuns(runs: readonly Run[]): CompareRow[] {
   const order = ["params", "metrics", "tags"];
   const found = [...rows.values()];
   for (const row of found) row.differs = row.values.some((v) => !Object.is(v, row.values[0]));
-  return found.sort(
-    (a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || byKey(a.key, b.key),
-  );
+  return found.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || byKey(a.key, b.key));
 }

@@ -9,7 +9,10 @@ const kinds: [PreviewKind, RegExp][] = [
     "text",
     /(\.(txt|log|ya?ml|r|rmd|qmd|py|sh|sql|toml|ini|cfg|conf|xml|html?|css|js|ts|go|jsonl|ndjson|tex|bib|rst|lock|env)|(^|\/)(mlmodel|mlproject|description|namespace|makefile|dockerfile|license|readme))$/,
   ],
-  ["binary", /\.(rds|rdata|rda|bin|pkl|pt|pth|h5|hdf5|onnx|zip|gz|bz2|xz|tar|parquet|feather|arrow|so|exe|pdf|mp4|wav|mp3|npy|npz|joblib|model|ubj|qs|sqlite|db)$/],
+  [
+    "binary",
+    /\.(rds|rdata|rda|bin|pkl|pt|pth|h5|hdf5|onnx|zip|gz|bz2|xz|tar|parquet|feather|arrow|so|exe|pdf|mp4|wav|mp3|npy|npz|joblib|model|ubj|qs|sqlite|db)$/,
+  ],
 ];
 
 /** How a file is shown, told from its name. */

@@ -15,7 +15,9 @@ export function formatNumber(value: number): string {
   if (size === 0) return "0";
   if (Number.isInteger(value) && size < 1e7) return sign(String(value));
   if (size >= 1e7 || size < 1e-4) return sign(exponent(value));
-  return sign(value.toPrecision(5).includes("e") ? String(Math.round(value)) : value.toPrecision(5));
+  return sign(
+    value.toPrecision(5).includes("e") ? String(Math.round(value)) : value.toPrecision(5),
+  );
 }
 
 function exponent(value: number): string {
@@ -60,7 +62,8 @@ export function formatDuration(ms: number): string {
   const s = ms / 1000;
   if (s < 60) return `${s < 10 ? s.toFixed(1) : Math.round(s)} s`;
   const min = Math.floor(s / 60);
-  if (min < 60) return `${min} min ${String(Math.round(s % 60)).padStart(2, "0")} s`.replace(" 60 s", " 59 s");
+  if (min < 60)
+    return `${min} min ${String(Math.round(s % 60)).padStart(2, "0")} s`.replace(" 60 s", " 59 s");
   const h = Math.floor(min / 60);
   if (h < 48) return `${h} h ${String(min % 60).padStart(2, "0")} min`;
   return `${Math.floor(h / 24)} d ${h % 24} h`;

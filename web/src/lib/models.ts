@@ -15,7 +15,9 @@ export function pathInRun(version: ModelVersion): string | undefined {
   const inRun = /^runs:\/+([^/]+)\/(.*)$/.exec(source);
   if (inRun) return inRun[1] === run_id ? inRun[2] : undefined;
   const at = source.indexOf(`/${run_id}/artifacts/`);
-  return at < 0 ? undefined : source.slice(at + run_id.length + "/artifacts/".length + 1).replace(/\/$/, "");
+  return at < 0
+    ? undefined
+    : source.slice(at + run_id.length + "/artifacts/".length + 1).replace(/\/$/, "");
 }
 
 export interface Field {
@@ -38,7 +40,12 @@ function quotedScalar(yaml: string, key: string): string | undefined {
 function fieldsOf(json: string | undefined): Field[] {
   if (!json) return [];
   try {
-    const list = JSON.parse(json) as { name?: string; type: string; required?: boolean; "tensor-spec"?: { dtype: string; shape: number[] } }[];
+    const list = JSON.parse(json) as {
+      name?: string;
+      type: string;
+      required?: boolean;
+      "tensor-spec"?: { dtype: string; shape: number[] };
+    }[];
     return list.map((field, i) => {
       const tensor = field["tensor-spec"];
       return {
@@ -54,11 +61,8 @@ function fieldsOf(json: string | undefined): Field[] {
 
 /** Reads the signature out of an MLmodel file, where it is JSON inside of YAML. */
 export function signatureOf(mlmodel: string): Signature | undefined {
-  const start = mlmodel.search(/^signature:/m);
-  if (start < 0) return undefined;
-  const rest = mlmodel.slice(start);
-  const end = rest.slice(1).search(/^\S/m);
-  const block = end < 0 ? rest : rest.slice(0, end + 1);
+  const block = /^signature:\n(?:[ -].*\n?)+/m.exec(mlmodel)?.[0];
+  if (!block) return undefined;
   const signature = {
     inputs: fieldsOf(quotedScalar(block, "inputs")),
     outputs: fieldsOf(quotedScalar(block, "outputs")),

@@ -49,7 +49,8 @@ function mergeSteps(points: Point[]): Point[] {
   return merged;
 }
 
-const least = (a: number, b: number) => (Number.isNaN(a) ? b : Number.isNaN(b) ? a : Math.min(a, b));
+const least = (a: number, b: number) =>
+  Number.isNaN(a) ? b : Number.isNaN(b) ? a : Math.min(a, b);
 const greatest = (a: number, b: number) =>
   Number.isNaN(a) ? b : Number.isNaN(b) ? a : Math.max(a, b);
 
@@ -147,8 +148,16 @@ export function align(
     const values = line.points.map((p) => p.value);
     const widths = line.points.some((p) => p.max > p.min);
     if (widths && options.share <= 0) {
-      add(n, "max", line.points.map((p) => p.max));
-      add(n, "min", line.points.map((p) => p.min));
+      add(
+        n,
+        "max",
+        line.points.map((p) => p.max),
+      );
+      add(
+        n,
+        "min",
+        line.points.map((p) => p.min),
+      );
     }
     add(n, "raw", values);
     if (options.share > 0) add(n, "smooth", smooth(own[n] ?? [], values, options.share));

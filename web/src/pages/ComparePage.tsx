@@ -10,8 +10,8 @@ import { Grid, type GridColumn } from "../ui/Grid";
 import { PageHead } from "../ui/Page";
 import { Num } from "../ui/RunTable";
 import { Status } from "../ui/Status";
-import { Toolbar } from "../ui/Toolbar";
 import { EmptyState, ErrorState, Loading } from "../ui/states";
+import { Toolbar } from "../ui/Toolbar";
 import css from "./ComparePage.module.css";
 
 const kindNames = { params: "parameter", metrics: "metric", tags: "tag" };

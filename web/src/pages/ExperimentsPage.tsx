@@ -1,15 +1,17 @@
 import { Button, Modal, TextInput } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useMemo, useState } from "react";
 import { post } from "../api/client";
 import { experimentsQuery } from "../api/queries";
 import type { Experiment, ViewType } from "../api/types.gen";
+import { isUserTag } from "../lib/columns";
 import { plural } from "../lib/format";
 import { Grid, type GridColumn } from "../ui/Grid";
 import { Ago, Chip, PageHead, useNow } from "../ui/Page";
-import { SearchBox, Toolbar, ViewSelect } from "../ui/Toolbar";
 import { EmptyState, ErrorState, Loading } from "../ui/states";
+import { SearchBox, Toolbar, ViewSelect } from "../ui/Toolbar";
 
 const tagOf = (experiment: Experiment, key: string) =>
   experiment.tags?.find((tag) => tag.key === key)?.value;
@@ -78,7 +80,7 @@ function columnsFor(now: number): GridColumn<Experiment>[] {
       width: 220,
       cell: (e) =>
         e.tags
-          ?.filter((tag) => !tag.key.startsWith("mlflow."))
+          ?.filter((tag) => isUserTag(tag.key))
           .slice(0, 3)
           .map((tag) => <Chip key={tag.key}>{`${tag.key}: ${tag.value}`}</Chip>),
     },
@@ -128,7 +130,14 @@ export function ExperimentsPage() {
   const [sort, setSort] = useState({ id: "creation_time", ascending: false });
   const [creating, setCreating] = useState(false);
   const now = useNow();
-  const columns = useMemo(() => columnsFor(now), [now]);
+  // Tags stay away where there are none, and after the times where there is little room.
+  const narrow = useMediaQuery("(max-width: 640px)", false, { getInitialValueInEffect: false });
+  const tagged = data?.some((e) => e.tags?.some((tag) => isUserTag(tag.key))) ?? false;
+  const columns = useMemo(() => {
+    const [name, tags, ...rest] = columnsFor(now);
+    const own = tagged && tags ? [tags] : [];
+    return name ? [name, ...(narrow ? [...rest, ...own] : [...own, ...rest])] : [];
+  }, [now, narrow, tagged]);
 
   const wanted = (search.q ?? "").toLowerCase();
   const shown = useMemo(() => {

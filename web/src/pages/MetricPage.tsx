@@ -17,7 +17,8 @@ export function MetricPage() {
   const only = useQuery({ ...runQuery(ids[0] ?? ""), enabled: ids.length === 1 });
   const name = only.data?.info.run_name;
   const runs = useMemo(
-    () => ids.slice(0, 100).map((id) => ({ id, label: (ids.length === 1 && name) || id.slice(0, 8) })),
+    () =>
+      ids.slice(0, 100).map((id) => ({ id, label: (ids.length === 1 && name) || id.slice(0, 8) })),
     [ids, name],
   );
   const setView = (change: RunSearch) =>

@@ -7,8 +7,8 @@ import { plural } from "../lib/format";
 import { aliasesOf } from "../lib/models";
 import { Grid, type GridColumn } from "../ui/Grid";
 import { Ago, Chip, Copy, PageHead, useNow } from "../ui/Page";
-import { Toolbar } from "../ui/Toolbar";
 import { EmptyState, ErrorState, Loading } from "../ui/states";
+import { Toolbar } from "../ui/Toolbar";
 
 function columnsFor(model: RegisteredModel | undefined, now: number): GridColumn<ModelVersion>[] {
   return [

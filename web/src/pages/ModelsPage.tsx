@@ -6,8 +6,8 @@ import type { RegisteredModel } from "../api/types.gen";
 import { plural } from "../lib/format";
 import { Grid, type GridColumn } from "../ui/Grid";
 import { Ago, Chip, PageHead, useNow } from "../ui/Page";
-import { SearchBox, Toolbar } from "../ui/Toolbar";
 import { EmptyState, ErrorState, Loading } from "../ui/states";
+import { SearchBox, Toolbar } from "../ui/Toolbar";
 
 const newest = (model: RegisteredModel) =>
   Math.max(0, ...(model.latest_versions ?? []).map((v) => Number(v.version)));

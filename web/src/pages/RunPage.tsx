@@ -7,10 +7,10 @@ import type { RunSearch } from "../router";
 import { PageHead } from "../ui/Page";
 import { Status } from "../ui/Status";
 import { ErrorState, Loading } from "../ui/states";
+import css from "./RunPage.module.css";
 import { RunFacts } from "./run/RunFacts";
 import { RunMetrics } from "./run/RunMetrics";
 import { RunOverview } from "./run/RunOverview";
-import css from "./RunPage.module.css";
 
 const ArtifactBrowser = lazy(() => import("../ui/ArtifactBrowser"));
 
@@ -134,7 +134,7 @@ export function RunPage() {
             params={{ experimentId, runId }}
             search={{}}
             className={css.tab}
-            aria-current={one === tab ? "page" : undefined}
+            activeOptions={{ exact: one === "overview", includeSearch: false }}
           >
             {tabNames[one]}
             {run && one === "model-metrics" ? (

@@ -1,23 +1,29 @@
 import { Button } from "@mantine/core";
-import type { RowSelectionState } from "@tanstack/react-table";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import type { RowSelectionState } from "@tanstack/react-table";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { ApiError } from "../api/client";
 import { experimentQuery, runsByIdQuery, runsQuery } from "../api/queries";
 import type { Run } from "../api/types.gen";
-import type { RunsSearch } from "../router";
-import { availableColumns, defaultColumns, orderClause, orderColumn, valuesOf } from "../lib/columns";
+import {
+  availableColumns,
+  defaultColumns,
+  exampleFilter,
+  orderClause,
+  orderColumn,
+} from "../lib/columns";
 import { plural } from "../lib/format";
 import { missingParents, nest } from "../lib/tree";
+import type { RunsSearch } from "../router";
 import { ColumnChooser } from "../ui/ColumnChooser";
 import { FilterBox } from "../ui/FilterBox";
+import { GettingStarted } from "../ui/GettingStarted";
 import { Copy, PageHead } from "../ui/Page";
 import { RunTable } from "../ui/RunTable";
+import { EmptyState, ErrorState, Loading } from "../ui/states";
 import { Toolbar } from "../ui/Toolbar";
 import { ViewMenu } from "../ui/ViewMenu";
-import { EmptyState, ErrorState, Loading } from "../ui/states";
-import { GettingStarted } from "../ui/GettingStarted";
 
 const noRuns: Run[] = [];
 const noSelection: RowSelectionState = {};
@@ -68,6 +74,7 @@ export function RunsPage() {
   const preset = useMemo(() => defaultColumns(first), [first]);
   const known = useMemo(() => availableColumns(runs), [runs]);
   const columns = search.columns ?? preset;
+  const example = useMemo(() => exampleFilter(first, columns), [first, columns]);
 
   const absent = useMemo(() => (search.flat ? [] : missingParents(runs)), [runs, search.flat]);
   const parents = useQuery(runsByIdQuery([experimentId], absent));
@@ -107,7 +114,7 @@ export function RunsPage() {
           onCommit={(text) => set({ searchFilter: text || undefined })}
           error={filterError?.message}
           busy={query.isFetching && !isFetchingNextPage}
-          known={known}
+          example={example}
         />
         <ViewMenu
           deleted={deleted}
@@ -136,7 +143,11 @@ export function RunsPage() {
           Compare{chosen.length > 1 ? ` ${chosen.length}` : ""}
         </Button>
         <span className="muted num" style={{ marginLeft: "auto" }} aria-live="polite">
-          {data ? (hasNextPage ? `first ${plural(runs.length, "run")}` : plural(runs.length, "run")) : ""}
+          {data
+            ? hasNextPage
+              ? `first ${plural(runs.length, "run")}`
+              : plural(runs.length, "run")
+            : ""}
         </span>
       </Toolbar>
       {query.error && !data && !filterError ? (
@@ -145,7 +156,15 @@ export function RunsPage() {
         <Loading rows={14} />
       ) : runs.length === 0 ? (
         filter || deleted ? (
-          <EmptyState title={deleted ? "No deleted runs" : "No run matches the filter"}>
+          <EmptyState
+            title={
+              filterError
+                ? "This filter cannot be read"
+                : filter
+                  ? "No run matches the filter"
+                  : "No deleted runs"
+            }
+          >
             {filter ? (
               <Link
                 to="/experiments/$experimentId"
@@ -177,7 +196,7 @@ export function RunsPage() {
           onOpen={(run) =>
             navigate({
               to: "/experiments/$experimentId/runs/$runId",
-              params: { experimentId: valuesOf(run).run.info.experiment_id, runId: run.info.run_id },
+              params: { experimentId: run.info.experiment_id, runId: run.info.run_id },
             })
           }
           onEnd={() => {

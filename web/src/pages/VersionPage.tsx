@@ -175,14 +175,19 @@ export function VersionPage() {
                   </>
                 ) : (
                   <p className="muted">
-                    {mlmodel.isFetching ? "Loading" : "This version was logged without a signature."}
+                    {mlmodel.isFetching
+                      ? "Loading"
+                      : "This version was logged without a signature."}
                   </p>
                 )}
               </div>
             </Section>
             <div className={css.stack}>
               <UseIt version={version} alias={aliases[0]} />
-              <Section title="Source" aside={<Copy text={version.source} label="Copy the source" />}>
+              <Section
+                title="Source"
+                aside={<Copy text={version.source} label="Copy the source" />}
+              >
                 <p className={`mono ${css.source}`}>{version.source}</p>
               </Section>
               {version.tags && version.tags.length > 0 ? (

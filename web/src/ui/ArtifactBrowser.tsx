@@ -65,7 +65,12 @@ interface ArtifactBrowserProps {
 }
 
 /** A run's files: the tree on one side, the chosen file on the other. */
-export default function ArtifactBrowser({ runId, artifactUri, path, onOpen }: ArtifactBrowserProps) {
+export default function ArtifactBrowser({
+  runId,
+  artifactUri,
+  path,
+  onOpen,
+}: ArtifactBrowserProps) {
   const [open, setOpen] = useState<ReadonlySet<string>>(() => new Set(foldersAbove(path)));
   useEffect(() => {
     setOpen((old) => {
@@ -125,7 +130,12 @@ const rowHeight = 28;
 
 function Tree({ rows, chosen, onOpen, onToggle }: TreeProps) {
   const scroller = useRef<HTMLDivElement>(null);
-  const [active, setActive] = useState(() => Math.max(0, rows.findIndex((r) => r.file.path === chosen)));
+  const [active, setActive] = useState(() =>
+    Math.max(
+      0,
+      rows.findIndex((r) => r.file.path === chosen),
+    ),
+  );
   const focusNext = useRef(false);
   const at = Math.min(active, rows.length - 1);
   const virtual = useVirtualizer({
@@ -141,7 +151,8 @@ function Tree({ rows, chosen, onOpen, onToggle }: TreeProps) {
     scroller.current?.querySelector<HTMLElement>(`[data-index="${at}"]`)?.focus();
   });
 
-  const choose = (row: TreeRow) => (row.file.is_dir ? onToggle(row.file.path) : onOpen(row.file.path));
+  const choose = (row: TreeRow) =>
+    row.file.is_dir ? onToggle(row.file.path) : onOpen(row.file.path);
   const goTo = (index: number) => {
     const next = Math.max(0, Math.min(index, rows.length - 1));
     focusNext.current = true;
@@ -150,30 +161,29 @@ function Tree({ rows, chosen, onOpen, onToggle }: TreeProps) {
     const row = rows[next];
     if (row && !row.file.is_dir) onOpen(row.file.path);
   };
+  /** Does what a key asks for; false when it is none of the tree's. */
+  const press = (key: string, row: TreeRow): boolean => {
+    if (key === "ArrowDown") goTo(at + 1);
+    else if (key === "ArrowUp") goTo(at - 1);
+    else if (key === "Home") goTo(0);
+    else if (key === "End") goTo(rows.length - 1);
+    else if (key === "Enter" || key === " ") choose(row);
+    else if (key === "ArrowRight") {
+      if (row.file.is_dir && !row.open) onToggle(row.file.path);
+      else goTo(at + 1);
+    } else if (key === "ArrowLeft") {
+      if (row.open) onToggle(row.file.path);
+      else {
+        const above = rows.slice(0, at).findLastIndex((r) => r.depth < row.depth);
+        if (above >= 0) goTo(above);
+      }
+    } else return false;
+    return true;
+  };
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const row = rows[at];
-    if (!row) return;
-    const keys: Record<string, () => void> = {
-      ArrowDown: () => goTo(at + 1),
-      ArrowUp: () => goTo(at - 1),
-      Home: () => goTo(0),
-      End: () => goTo(rows.length - 1),
-      Enter: () => choose(row),
-      " ": () => choose(row),
-      ArrowRight: () => (row.file.is_dir && !row.open ? onToggle(row.file.path) : goTo(at + 1)),
-      ArrowLeft: () => {
-        if (row.open) onToggle(row.file.path);
-        else {
-          const above = rows.slice(0, at).findLastIndex((r) => r.depth < row.depth);
-          if (above >= 0) goTo(above);
-        }
-      },
-    };
-    const act = keys[event.key];
-    if (!act) return;
-    event.preventDefault();
-    act();
+    if (!row || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (press(event.key, row)) event.preventDefault();
   };
 
   return (
@@ -190,7 +200,6 @@ function Tree({ rows, chosen, onOpen, onToggle }: TreeProps) {
           if (!row) return null;
           const { file, depth } = row;
           return (
-            // biome-ignore lint/a11y/useKeyWithClickEvents: the tree handles the keys for its items
             <div
               key={file.path}
               role="treeitem"

@@ -8,8 +8,30 @@ import css from "./Chart.module.css";
 
 /** Ten colours that stay apart on white and on the dark ground, also for most colour-blind readers. */
 export const lineColors = {
-  light: ["#0e6b86", "#c2410c", "#5b5bd6", "#b4237a", "#4d7c0f", "#a16207", "#0284c7", "#7c2d92", "#047857", "#64748b"],
-  dark: ["#5fc0d9", "#ff9a62", "#a5a5ff", "#f27fbf", "#a3cf5a", "#e3b341", "#65b8ff", "#d29bf0", "#54d3a0", "#a3b1bf"],
+  light: [
+    "#0e6b86",
+    "#c2410c",
+    "#5b5bd6",
+    "#b4237a",
+    "#4d7c0f",
+    "#a16207",
+    "#0284c7",
+    "#7c2d92",
+    "#047857",
+    "#64748b",
+  ],
+  dark: [
+    "#5fc0d9",
+    "#ff9a62",
+    "#a5a5ff",
+    "#f27fbf",
+    "#a3cf5a",
+    "#e3b341",
+    "#65b8ff",
+    "#d29bf0",
+    "#54d3a0",
+    "#a3b1bf",
+  ],
 };
 
 interface ChartProps {
@@ -23,7 +45,8 @@ interface ChartProps {
   label: string;
 }
 
-const css2 = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const css2 = (name: string) =>
+  getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function xText(mode: XMode, x: number): string {
   if (mode === "step") return `step ${x}`;
@@ -69,19 +92,32 @@ function seriesOf(layers: Layer[], lines: Line[], colors: string[]): uPlot.Serie
 
 function bandsOf(layers: Layer[], colors: string[]): uPlot.Band[] {
   return layers.flatMap(({ line, role }, i) =>
-    role === "max" ? [{ series: [i + 1, i + 2] as [number, number], fill: `${colors[line % colors.length]}2e` }] : [],
+    role === "max"
+      ? [{ series: [i + 1, i + 2] as [number, number], fill: `${colors[line % colors.length]}2e` }]
+      : [],
   );
 }
 
 /** Writes what the lines are worth below the pointer, nearest value of each. */
-function showTip(u: uPlot, tip: HTMLElement, lines: Line[], layers: Layer[], colors: string[], mode: XMode) {
+function showTip(
+  u: uPlot,
+  tip: HTMLElement,
+  lines: Line[],
+  layers: Layer[],
+  colors: string[],
+  mode: XMode,
+) {
   const { idx, left = -1 } = u.cursor;
   if (idx == null || left < 0) {
     tip.hidden = true;
     return;
   }
   const rows = layers.flatMap(({ line, role }, i) => {
-    if (role === "min" || role === "max" || (role === "raw" && layers.some((l) => l.line === line && l.role === "smooth")))
+    if (
+      role === "min" ||
+      role === "max" ||
+      (role === "raw" && layers.some((l) => l.line === line && l.role === "smooth"))
+    )
       return [];
     const near = u.cursor.idxs?.[i + 1];
     const y = near == null ? undefined : u.data[i + 1]?.[near];
@@ -149,7 +185,10 @@ export function Chart({ lines, x, log, share, zoom, onZoom, label }: ChartProps)
         dataIdx: (u, series, near, cursorX) => nearest(u, series, near, cursorX),
       },
       scales: {
-        x: { time: x === "time", range: from !== undefined && to !== undefined ? [from, to] : undefined },
+        x: {
+          time: x === "time",
+          range: from !== undefined && to !== undefined ? [from, to] : undefined,
+        },
         y: { distr: log ? 3 : 1 },
       },
       axes: [
@@ -157,9 +196,17 @@ export function Chart({ lines, x, log, share, zoom, onZoom, label }: ChartProps)
           ...axis,
           size: 30,
           gap: 4,
-          values: x === "relative" ? (_u, ticks) => ticks.map((t) => formatDuration(t * 1000)) : undefined,
+          values:
+            x === "relative"
+              ? (_u, ticks) => ticks.map((t) => formatDuration(t * 1000))
+              : undefined,
         },
-        { ...axis, size: 58, gap: 4, values: (_u, ticks) => ticks.map((t) => (t == null ? "" : tickText(t))) },
+        {
+          ...axis,
+          size: 58,
+          gap: 4,
+          values: (_u, ticks) => ticks.map((t) => (t == null ? "" : tickText(t))),
+        },
       ],
       series: [{}, ...seriesOf(layers, lines, colors)],
       bands: bandsOf(layers, colors),
@@ -168,7 +215,10 @@ export function Chart({ lines, x, log, share, zoom, onZoom, label }: ChartProps)
         setSelect: [
           (u) => {
             if (u.select.width < 4) return;
-            zoomed.current([u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")]);
+            zoomed.current([
+              u.posToVal(u.select.left, "x"),
+              u.posToVal(u.select.left + u.select.width, "x"),
+            ]);
             u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
           },
         ],
@@ -179,7 +229,9 @@ export function Chart({ lines, x, log, share, zoom, onZoom, label }: ChartProps)
     plot.current = u;
     const reset = () => zoomed.current(undefined);
     u.over.addEventListener("dblclick", reset);
-    const watch = new ResizeObserver(() => u.setSize({ width: box.clientWidth, height: box.clientHeight }));
+    const watch = new ResizeObserver(() =>
+      u.setSize({ width: box.clientWidth, height: box.clientHeight }),
+    );
     watch.observe(box);
     return () => {
       watch.disconnect();
@@ -199,7 +251,8 @@ export function Chart({ lines, x, log, share, zoom, onZoom, label }: ChartProps)
 
 function tickText(t: number): string {
   const size = Math.abs(t);
-  if (size !== 0 && (size >= 1e6 || size < 1e-3)) return t.toExponential().replace("e+", "e").replace("e-", "e−");
+  if (size !== 0 && (size >= 1e6 || size < 1e-3))
+    return t.toExponential().replace("e+", "e").replace("e-", "e−");
   return String(Number(t.toPrecision(6))).replace("-", "−");
 }
 

@@ -66,7 +66,11 @@ export function ChartPanel({ metric, runs, view, onView, live }: ChartPanelProps
           aria-label="Horizontal axis"
           value={x}
           onChange={(value) =>
-            onView({ x: value === "step" ? undefined : (value as XMode), from: undefined, to: undefined })
+            onView({
+              x: value === "step" ? undefined : (value as XMode),
+              from: undefined,
+              to: undefined,
+            })
           }
           data={[
             { value: "step", label: "Step" },
@@ -124,7 +128,8 @@ export function ChartPanel({ metric, runs, view, onView, live }: ChartPanelProps
               share={share}
               zoom={zoom}
               onZoom={(next) => {
-                const whole = x === "step" && next ? [Math.floor(next[0]), Math.ceil(next[1])] : next;
+                const whole =
+                  x === "step" && next ? [Math.floor(next[0]), Math.ceil(next[1])] : next;
                 onView({ from: whole?.[0], to: whole?.[1] });
               }}
               label={summary(metric, data)}

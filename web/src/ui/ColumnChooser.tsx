@@ -26,9 +26,7 @@ export function ColumnChooser({ known, chosen, changed, onChange }: ColumnChoose
     const all = [...new Set([...known, ...chosen])];
     const match = all.filter((id) => id.toLowerCase().includes(wanted));
     const order = ["metrics", "params", "tags"];
-    return match.sort(
-      (a, b) => order.indexOf(columnOf(a).kind) - order.indexOf(columnOf(b).kind),
-    );
+    return match.sort((a, b) => order.indexOf(columnOf(a).kind) - order.indexOf(columnOf(b).kind));
   }, [known, chosen, search]);
   const shown = found.slice(0, shownAtOnce);
 

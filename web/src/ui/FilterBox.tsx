@@ -1,39 +1,22 @@
 import { CloseButton, Input, Loader } from "@mantine/core";
-import { useEffect, useId, useMemo, useState } from "react";
-import { columnOf } from "../lib/columns";
+import { useEffect, useId, useState } from "react";
 import css from "./FilterBox.module.css";
 import { SearchIcon } from "./icons";
-
-/** An example in the words of this experiment, since a grammar is learned from one that works. */
-function exampleOf(known: string[]): string {
-  const metric = known.find((id) => id.startsWith("metrics."));
-  const param = known.find((id) => id.startsWith("params."));
-  const name = (id: string) => {
-    const { kind, key } = columnOf(id);
-    return /^[A-Za-z_][\w.]*$/.test(key) ? `${kind}.${key}` : `${kind}.\`${key}\``;
-  };
-  const parts = [
-    ...(metric ? [`${name(metric)} < 1`] : []),
-    ...(param ? [`${name(param)} = 'a'`] : ["attributes.status = 'FINISHED'"]),
-  ];
-  return `Filter, e.g. ${parts.join(" and ")}`;
-}
 
 interface FilterBoxProps {
   value: string;
   onCommit: (text: string) => void;
   error?: string;
   busy?: boolean;
-  /** The columns that exist, for the example. */
-  known: string[];
+  /** A filter that works here. */
+  example: string;
 }
 
 /** The search grammar's box: Enter sends it, Escape takes the change back, and the server's fault stands below. */
-export function FilterBox({ value, onCommit, error, busy, known }: FilterBoxProps) {
+export function FilterBox({ value, onCommit, error, busy, example }: FilterBoxProps) {
   const [draft, setDraft] = useState(value);
   const errorId = useId();
   useEffect(() => setDraft(value), [value]);
-  const example = useMemo(() => exampleOf(known), [known]);
   const stale = draft.trim() !== value;
 
   return (
@@ -42,7 +25,7 @@ export function FilterBox({ value, onCommit, error, busy, known }: FilterBoxProp
         size="xs"
         className={css.input}
         leftSection={busy ? <Loader size={13} /> : <SearchIcon />}
-        placeholder={example}
+        placeholder={`Filter, e.g. ${example}`}
         aria-label="Filter runs"
         aria-describedby={error ? errorId : undefined}
         aria-invalid={error ? true : undefined}
@@ -63,7 +46,12 @@ export function FilterBox({ value, onCommit, error, busy, known }: FilterBoxProp
           stale && draft ? (
             <span className={css.hint}>Enter ↵</span>
           ) : draft ? (
-            <CloseButton size="sm" tabIndex={-1} aria-label="Clear the filter" onClick={() => onCommit("")} />
+            <CloseButton
+              size="sm"
+              tabIndex={-1}
+              aria-label="Clear the filter"
+              onClick={() => onCommit("")}
+            />
           ) : null
         }
       />

@@ -124,18 +124,20 @@ export function Grid<T extends object>(props: GridProps<T>) {
   useEffect(() => {
     if (!focusNext.current) return;
     focusNext.current = false;
-    scroller.current?.querySelector<HTMLElement>(`[data-index="${at}"]`)?.focus({ preventScroll: true });
+    scroller.current
+      ?.querySelector<HTMLElement>(`[data-index="${at}"]`)
+      ?.focus({ preventScroll: true });
   });
 
   const template = useMemo(
     () =>
       [
-        ...(onSelection ? ["30px"] : []),
+        ...(onSelection ? ["calc(var(--cell-start, 12px) + 22px)"] : []),
         ...columns.map((c) => (c.grow ? `minmax(${c.width}px, 1fr)` : `${c.width}px`)),
       ].join(" "),
     [columns, onSelection],
   );
-  const minWidth = columns.reduce((sum, c) => sum + c.width, onSelection ? 30 : 0);
+  const minWidth = columns.reduce((sum, c) => sum + c.width, onSelection ? 44 : 0);
 
   const goTo = (index: number) => {
     const next = Math.max(0, Math.min(index, shown.length - 1));
@@ -190,7 +192,8 @@ export function Grid<T extends object>(props: GridProps<T>) {
 
   const heads = 30 + (columns.some((c) => c.group) ? 22 : 0);
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a virtual grid scrolls by itself, which a table element cannot
+    // biome-ignore lint/a11y/noStaticElementInteractions: it has a role, one of two
+    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: as above
     <div
       ref={scroller}
       className={css.scroller}
@@ -219,14 +222,12 @@ export function Grid<T extends object>(props: GridProps<T>) {
           }
           toRows={() => goTo(at)}
         />
-        {/* biome-ignore lint/a11y/useSemanticElements: see above */}
         <div role="rowgroup" className={css.body} style={{ height: virtual.getTotalSize() }}>
           {items.map((item) => {
             const row = shown[item.index];
             if (!row) return null;
             const selected = row.getIsSelected();
             return (
-              // biome-ignore lint/a11y/useSemanticElements: see above
               <div
                 key={row.id}
                 role="row"
@@ -269,6 +270,7 @@ export function Grid<T extends object>(props: GridProps<T>) {
                     className={css.cell}
                     data-right={column.right || undefined}
                     data-first={i === 0 || undefined}
+                    data-last={i === columns.length - 1 || undefined}
                     data-checked={(i === 0 && onSelection !== undefined) || undefined}
                     style={i === 0 && nested ? { paddingLeft: 4 + row.depth * 16 } : undefined}
                   >

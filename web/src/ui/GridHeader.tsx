@@ -25,7 +25,14 @@ function groupsOf<T>(columns: GridColumn<T>[], offset: number) {
 }
 
 /** The heading of a grid. Its buttons are reached by Up from the first row, and by Left and Right among them. */
-export function GridHeader<T>({ columns, template, sort, onSort, selectAll, toRows }: GridHeaderProps<T>) {
+export function GridHeader<T>({
+  columns,
+  template,
+  sort,
+  onSort,
+  selectAll,
+  toRows,
+}: GridHeaderProps<T>) {
   const groups = groupsOf(columns, selectAll ? 2 : 1);
 
   const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
@@ -57,11 +64,13 @@ export function GridHeader<T>({ columns, template, sort, onSort, selectAll, toRo
           ))}
         </div>
       ) : null}
-      {/* biome-ignore lint/a11y/useSemanticElements: a virtual grid scrolls by itself, which a table element cannot */}
-      {/* biome-ignore lint/a11y/useFocusableInteractive: its buttons are focusable */}
-      <div role="row" aria-rowindex={1} className={css.headRow} style={{ gridTemplateColumns: template }}>
+      <div
+        role="row"
+        aria-rowindex={1}
+        className={css.headRow}
+        style={{ gridTemplateColumns: template }}
+      >
         {selectAll ? (
-          // biome-ignore lint/a11y/useFocusableInteractive: its box is focusable
           <div role="columnheader" className={css.check}>
             <input
               type="checkbox"
@@ -84,17 +93,19 @@ export function GridHeader<T>({ columns, template, sort, onSort, selectAll, toRo
             </>
           );
           return (
-            // biome-ignore lint/a11y/useFocusableInteractive: its button is focusable
             <div
               key={column.id}
               role="columnheader"
               className={css.cell}
               data-right={column.right || undefined}
               data-first={i === 0 || undefined}
+              data-last={i === columns.length - 1 || undefined}
               data-checked={(i === 0 && selectAll !== undefined) || undefined}
               data-sorted={sorted || undefined}
               aria-sort={sorted ? (sort?.ascending ? "ascending" : "descending") : undefined}
-              title={column.title ?? (typeof column.header === "string" ? column.header : undefined)}
+              title={
+                column.title ?? (typeof column.header === "string" ? column.header : undefined)
+              }
             >
               {column.sortable && onSort ? (
                 <button

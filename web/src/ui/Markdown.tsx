@@ -16,7 +16,7 @@ function plain(text: string): string {
 function Inline({ tokens }: { tokens?: Token[] }): ReactNode {
   return tokens?.map((token, i) => {
     const key = `${i}-${token.type}`;
-    const inner = "tokens" in token ? <Inline tokens={token.tokens} /> : null;
+    const inner = "tokens" in token ? <Inline key={key} tokens={token.tokens} /> : null;
     switch (token.type) {
       case "strong":
         return <strong key={key}>{inner}</strong>;
@@ -43,7 +43,9 @@ function Inline({ tokens }: { tokens?: Token[] }): ReactNode {
       default:
         return (
           <Fragment key={key}>
-            {"tokens" in token && token.tokens ? inner : plain("text" in token ? token.text : token.raw)}
+            {"tokens" in token && token.tokens
+              ? inner
+              : plain("text" in token ? token.text : token.raw)}
           </Fragment>
         );
     }

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
 import { artifactUrl, readText } from "../api/client";
 import type { FileInfo } from "../api/types.gen";
-import { looksBinary, parseDelimited, type PreviewKind, previewKind } from "../lib/files";
+import { looksBinary, type PreviewKind, parseDelimited, previewKind } from "../lib/files";
 import { formatBytes, formatCount } from "../lib/format";
 import { Grid, type GridColumn } from "./Grid";
 import { Download } from "./icons";
@@ -101,9 +101,12 @@ function TextFile({ url, kind, path }: { url: string; kind: PreviewKind; path: s
   const cut = data.truncated ? (
     <p className={css.cut}>The first {formatBytes(textLimit)} are shown.</p>
   ) : null;
-  if (kind === "table")
-    return <Delimited text={data.text} path={path} cut={data.truncated} />;
-  let body: ReactNode = <pre className={css.text}>{kind === "json" && !data.truncated ? pretty(data.text) : data.text}</pre>;
+  if (kind === "table") return <Delimited text={data.text} path={path} cut={data.truncated} />;
+  let body: ReactNode = (
+    <pre className={css.text}>
+      {kind === "json" && !data.truncated ? pretty(data.text) : data.text}
+    </pre>
+  );
   if (kind === "markdown")
     body = (
       <div className={css.page}>
@@ -138,12 +141,14 @@ function Delimited({ text, path, cut }: { text: string; path: string; cut: boole
     (): GridColumn<CsvRow>[] =>
       table.header.slice(0, 200).map((name, i) => {
         const sample = table.rows.slice(0, 100).map((row) => row[i] ?? "");
-        const numeric = sample.some((v) => v !== "") && sample.every((v) => v === "" || v === "NA" || !Number.isNaN(Number(v)));
+        const numeric =
+          sample.some((v) => v !== "") &&
+          sample.every((v) => v === "" || v === "NA" || !Number.isNaN(Number(v)));
         const longest = Math.max(name.length, ...sample.map((v) => v.length));
         return {
           id: String(i),
           header: name || `(column ${i + 1})`,
-          width: Math.max(64, Math.min(280, 22 + longest * 7.4)),
+          width: Math.max(64, Math.min(280, Math.ceil(28 + longest * 7.8))),
           right: numeric,
           cell: (row) => <span className="truncate">{row.cells[i]}</span>,
         };

@@ -1,5 +1,6 @@
-import type { RowSelectionState } from "@tanstack/react-table";
+import { useMediaQuery } from "@mantine/hooks";
 import { Link } from "@tanstack/react-router";
+import type { RowSelectionState } from "@tanstack/react-table";
 import { useMemo } from "react";
 import type { Run } from "../api/types.gen";
 import { columnOf, valuesOf } from "../lib/columns";
@@ -32,8 +33,11 @@ const groupNames = { metrics: "Metrics", params: "Parameters", tags: "Tags", att
 
 /** Columns are as wide as their longest text of the first rows, within limits, so that few are cut off. */
 function widthFor(header: string, texts: string[], least: number): number {
-  const longest = Math.max(header.length + 2, ...texts.slice(0, 200).map((t) => t.length));
-  return Math.max(least, Math.min(210, 20 + longest * 7.2));
+  const longest = Math.max(0, ...texts.slice(0, 200).map((t) => t.length));
+  return Math.max(
+    least,
+    Math.min(210, Math.ceil(18 + Math.max(header.length * 6.7 + 14, longest * 7.4))),
+  );
 }
 
 function valueColumn(id: string, runs: Run[]): GridColumn<RunNode> {
@@ -63,7 +67,8 @@ function valueColumn(id: string, runs: Run[]): GridColumn<RunNode> {
     };
   }
   const texts = runs.flatMap((run) => valuesOf(run)[kind as "params" | "tags"].get(key) ?? []);
-  const numeric = texts.length > 0 && texts.every((t) => t.trim() !== "" && !Number.isNaN(Number(t)));
+  const numeric =
+    texts.length > 0 && texts.every((t) => t.trim() !== "" && !Number.isNaN(Number(t)));
   return {
     ...base,
     width: widthFor(key, texts, 72),
@@ -80,35 +85,38 @@ function valueColumn(id: string, runs: Run[]): GridColumn<RunNode> {
   };
 }
 
-function fixedColumns(now: number): GridColumn<RunNode>[] {
+function nameColumn(width: number): GridColumn<RunNode> {
+  return {
+    id: "attributes.run_name",
+    testKey: "run_name",
+    header: "Run",
+    width,
+    sortable: true,
+    cell: ({ run, guest }) => (
+      <>
+        <Status status={run.info.status} />
+        <Link
+          to="/experiments/$experimentId/runs/$runId"
+          params={{ experimentId: run.info.experiment_id, runId: run.info.run_id }}
+          className={`${css.name} truncate`}
+          data-guest={guest || undefined}
+          title={guest ? `${run.info.run_name} (shown for its nested runs)` : run.info.run_name}
+          tabIndex={-1}
+        >
+          {run.info.run_name || run.info.run_id}
+        </Link>
+      </>
+    ),
+  };
+}
+
+function timeColumns(now: number): GridColumn<RunNode>[] {
   return [
-    {
-      id: "attributes.run_name",
-      testKey: "run_name",
-      header: "Run",
-      width: 230,
-      sortable: true,
-      cell: ({ run, guest }) => (
-        <>
-          <Status status={run.info.status} />
-          <Link
-            to="/experiments/$experimentId/runs/$runId"
-            params={{ experimentId: run.info.experiment_id, runId: run.info.run_id }}
-            className={`${css.name} truncate`}
-            data-guest={guest || undefined}
-            title={guest ? `${run.info.run_name} (shown for its nested runs)` : run.info.run_name}
-            tabIndex={-1}
-          >
-            {run.info.run_name || run.info.run_id}
-          </Link>
-        </>
-      ),
-    },
     {
       id: "attributes.start_time",
       testKey: "start_time",
       header: "Started",
-      width: 104,
+      width: 96,
       right: true,
       sortable: true,
       cell: ({ run }) => <Ago time={run.info.start_time} now={now} />,
@@ -116,7 +124,7 @@ function fixedColumns(now: number): GridColumn<RunNode>[] {
     {
       id: "duration",
       header: "Duration",
-      width: 104,
+      width: 96,
       right: true,
       cell: ({ run: { info } }) =>
         info.end_time ? (
@@ -174,13 +182,15 @@ interface RunTableProps {
 export function RunTable(props: RunTableProps) {
   const { runs, columns } = props;
   const now = useNow();
+  const values = useMemo(() => columns.map((id) => valueColumn(id, runs)), [columns, runs]);
+  // On a narrow screen the values come right after the name; when a run was is found by scrolling.
+  const narrow = useMediaQuery("(max-width: 640px)", false, { getInitialValueInEffect: false });
   const grid = useMemo(
-    () => [
-      ...fixedColumns(now),
-      ...columns.map((id) => valueColumn(id, runs)),
-      ...lastColumns,
-    ],
-    [columns, runs, now],
+    () =>
+      narrow
+        ? [nameColumn(158), ...values, ...timeColumns(now), ...lastColumns]
+        : [nameColumn(212), ...timeColumns(now), ...values, ...lastColumns],
+    [values, now, narrow],
   );
   return (
     <Grid

@@ -118,7 +118,13 @@ export const ArrowDown = () => (
 export const Mark = () => (
   <svg width="22" height="22" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
     <rect width="32" height="32" rx="7" fill="#0e6b86" />
-    <path d="M5 11.5h8.2c3.6 0 3.4 9 7.2 9H27" fill="none" stroke="#fff" strokeWidth="3" strokeLinecap="round" />
+    <path
+      d="M5 11.5h8.2c3.6 0 3.4 9 7.2 9H27"
+      fill="none"
+      stroke="#fff"
+      strokeWidth="3"
+      strokeLinecap="round"
+    />
     <path d="M5 20.5h6.2" fill="none" stroke="#8fd3e3" strokeWidth="3" strokeLinecap="round" />
     <path d="M15.5 6v20" stroke="#fff" strokeWidth="2" strokeOpacity=".35" />
   </svg>

@@ -1,6 +1,6 @@
 import { useMemo, useState } from "react";
 import type { Metric } from "../../api/types.gen";
-import { decimals, formatCount, formatNumber, toNumber } from "../../lib/format";
+import { formatCount, toNumber } from "../../lib/format";
 import { Grid, type GridColumn } from "../../ui/Grid";
 import { Section } from "../../ui/Page";
 import { Num } from "../../ui/RunTable";
@@ -13,43 +13,39 @@ interface MetricListProps {
   onChoose: (key: string) => void;
 }
 
-function columnsFor(metrics: Metric[]): GridColumn<Metric>[] {
-  const places = Math.min(6, Math.max(0, ...metrics.map((m) => decimals(formatNumber(toNumber(m.value))))));
-  return [
-    {
-      id: "key",
-      header: "Metric",
-      width: 130,
-      grow: true,
-      cell: (m) => (
-        <span className="truncate" title={m.key}>
-          {m.key}
-        </span>
-      ),
-    },
-    {
-      id: "value",
-      header: "Last value",
-      width: 130,
-      right: true,
-      cell: (m) => <Num value={toNumber(m.value)} places={places} />,
-    },
-    {
-      id: "step",
-      header: "At step",
-      width: 84,
-      right: true,
-      cell: (m) => <span className="muted">{formatCount(m.step)}</span>,
-    },
-  ];
-}
+const columns: GridColumn<Metric>[] = [
+  {
+    id: "key",
+    header: "Metric",
+    width: 130,
+    grow: true,
+    cell: (m) => (
+      <span className="truncate" title={m.key}>
+        {m.key}
+      </span>
+    ),
+  },
+  {
+    id: "value",
+    header: "Last value",
+    width: 130,
+    right: true,
+    cell: (m) => <Num value={toNumber(m.value)} />,
+  },
+  {
+    id: "step",
+    header: "At step",
+    width: 84,
+    right: true,
+    cell: (m) => <span className="muted">{formatCount(m.step)}</span>,
+  },
+];
 
 const byKey = new Intl.Collator("en", { numeric: true }).compare;
 
 /** The metrics of a run with their latest values; moving through the list moves the chart beside it. */
 export function MetricList({ title, metrics, chosen, onChoose }: MetricListProps) {
   const [search, setSearch] = useState("");
-  const columns = useMemo(() => columnsFor(metrics), [metrics]);
   const shown = useMemo(() => {
     const wanted = search.toLowerCase();
     return metrics

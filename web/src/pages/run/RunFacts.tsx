@@ -39,7 +39,9 @@ export function RunFacts({ run, versions }: { run: Run; versions?: ModelVersion[
             "Source",
             <span key="src" title={commit ? `${source} at ${commit}` : source} className="truncate">
               {source.split("/").slice(-2).join("/")}
-              {commit ? <span className={`mono muted ${css.commit}`}>{commit.slice(0, 7)}</span> : null}
+              {commit ? (
+                <span className={`mono muted ${css.commit}`}>{commit.slice(0, 7)}</span>
+              ) : null}
             </span>,
           ] as [string, ReactNode],
         ]

@@ -129,7 +129,11 @@ export function RunOverview({ run, view, onView }: RunOverviewProps) {
         </div>
       ) : null}
       <div className={css.rest}>
-        <Pairs title="Parameters" pairs={run.data.params ?? noPairs} none="No parameters were logged." />
+        <Pairs
+          title="Parameters"
+          pairs={run.data.params ?? noPairs}
+          none="No parameters were logged."
+        />
         <div className={css.stack}>
           {note ? (
             <Section title="Note">

@@ -1,0 +1,134 @@
+import { screen, waitFor, within } from "@testing-library/react";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { open, serve } from "../test/app";
+import { makeRun } from "../test/runs";
+
+// The canvas is the browser test's subject; here the chart is what it says of itself.
+vi.mock("../ui/Chart", () => ({
+  Chart: ({ label }: { label: string }) => (
+    <div role="img" aria-label={label} data-testid="chart" />
+  ),
+  lineColors: { light: [], dark: [] },
+}));
+
+const experiment = {
+  experiment: {
+    experiment_id: "1",
+    name: "diamonds",
+    artifact_location: "",
+    lifecycle_stage: "active",
+  },
+};
+
+const run = makeRun({
+  id: "a",
+  name: "ranger-03",
+  metrics: { rmse: 541.3, val: 0.5, odd: "NaN" },
+  params: { mtry: "5" },
+  tags: {
+    team: "pricing",
+    "mlflow.note.content": "Do **not** delete <img src=x onerror=alert(1)>",
+  },
+});
+const val = run.data.metrics?.find((m) => m.key === "val");
+if (val) val.step = 3;
+
+const answers = {
+  "experiments/get": () => experiment,
+  "runs/get": () => ({ run }),
+  "model-versions/search": () => ({}),
+  "metrics/get-history-bulk-interval": () => ({
+    metrics: [0, 1, 2, 3].map((step) => ({
+      key: "val",
+      run_id: "a",
+      step,
+      timestamp: step,
+      value: 1 / (step + 1),
+    })),
+  }),
+};
+
+beforeAll(() => {
+  // The pages come in pieces; loading them all first keeps the waits of the tests short.
+  return Promise.all([
+    import("./RunPage"),
+    import("../ui/ArtifactBrowser"),
+    import("../ui/Markdown"),
+  ]);
+});
+
+describe("the run page", () => {
+  it("shows metrics with the curve of the first one that has steps, params, tags and the note", async () => {
+    const calls = serve(answers);
+    open("/experiments/1/runs/a");
+    const rows = await screen.findAllByTestId("metric-row");
+    expect(rows.map((row) => row.textContent)).toEqual(["oddNaN0", "rmse541.300", "val0.500003"]);
+    expect((await screen.findByTestId("chart")).getAttribute("aria-label")).toBe(
+      "val of ranger-03: 4 points, last 0.25000",
+    );
+    expect(screen.getByText("mtry")).toBeTruthy();
+    expect(screen.getByText("pricing")).toBeTruthy();
+    expect((await screen.findByText("not")).tagName).toBe("STRONG");
+    expect(document.querySelector("img")).toBeNull();
+    expect(calls.length).toBeLessThanOrEqual(4);
+  });
+
+  it("shows the curve of the metric that the keyboard moves to", async () => {
+    const calls = serve(answers);
+    const { router, user } = open("/experiments/1/runs/a/model-metrics");
+    const rows = await screen.findAllByTestId("metric-row");
+    expect(rows[2]?.dataset.current).toBe("true");
+    rows[2]?.focus();
+    await user.keyboard("{ArrowUp}");
+    await waitFor(() => expect(router.state.location.search).toMatchObject({ metric: "rmse" }));
+    await waitFor(() => expect(calls.at(-1)?.query.get("metric_key")).toBe("rmse"));
+  });
+
+  it("says that a run does not exist", async () => {
+    const gone = {
+      status: 404,
+      error_code: "RESOURCE_DOES_NOT_EXIST",
+      message: "Run with id=x not found",
+    };
+    serve({ ...answers, "runs/get": () => gone });
+    open("/experiments/1/runs/x");
+    expect(await screen.findByText("Run with id=x not found")).toBeTruthy();
+  });
+
+  it("opens folders and files by keyboard, and a link leads to a file", async () => {
+    const files: Record<string, object> = {
+      "": {
+        files: [
+          { path: "plots", is_dir: true },
+          { path: "a.txt", is_dir: false, file_size: 3 },
+        ],
+      },
+      plots: { files: [{ path: "plots/p.png", is_dir: false, file_size: 2048 }] },
+    };
+    serve({
+      ...answers,
+      "artifacts/list": ({ query }) => ({ root_uri: "x", ...files[query.get("path") ?? ""] }),
+      "/get-artifact": () => ({ hello: 1 }),
+    });
+    const { router, user } = open("/experiments/1/runs/a/artifacts/plots/p.png");
+    const tree = await screen.findByRole("tree");
+    await within(tree).findByText("p.png");
+    const texts = () =>
+      within(tree)
+        .getAllByRole("treeitem")
+        .map((item) => item.textContent);
+    expect(texts()).toEqual(["plots", "p.png2.0 KB", "a.txt3 B"]);
+    const preview = await screen.findByTestId("artifact-preview");
+    expect(within(preview).getByRole("img").getAttribute("src")).toBe(
+      "./get-artifact?path=plots%2Fp.png&run_id=a",
+    );
+    within(tree).getAllByRole("treeitem")[0]?.focus();
+    await user.keyboard("{ArrowLeft}");
+    await waitFor(() => expect(texts()).toEqual(["plots", "a.txt3 B"]));
+    await user.keyboard("{ArrowDown}");
+    await waitFor(() =>
+      expect(router.state.location.pathname).toBe("/experiments/1/runs/a/artifacts/a.txt"),
+    );
+    expect(await screen.findByText('{"hello":1}')).toBeTruthy();
+  });
+});

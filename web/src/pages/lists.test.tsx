@@ -1,0 +1,122 @@
+import { screen, within } from "@testing-library/react";
+import { describe, expect, it } from "vitest";
+import { open, serve } from "../test/app";
+import { makeRun } from "../test/runs";
+
+const experiment = (id: string, name: string, created: number) => ({
+  experiment_id: id,
+  name,
+  artifact_location: "",
+  lifecycle_stage: "active",
+  creation_time: created,
+  last_update_time: created,
+});
+
+describe("the experiment list", () => {
+  it("lists the newest first, of all pages, and narrows as one types", async () => {
+    serve({
+      "experiments/search": ({ body }) =>
+        body.page_token
+          ? { experiments: [experiment("2", "churn", 2)] }
+          : { experiments: [experiment("1", "diamonds", 1)], next_page_token: "t" },
+    });
+    const { user } = open("/experiments");
+    const names = () =>
+      screen
+        .getAllByTestId("experiment-row")
+        .map((row) => within(row).getByRole("link").textContent);
+    await screen.findAllByTestId("experiment-row");
+    expect(names()).toEqual(["churn", "diamonds"]);
+    await user.type(screen.getByLabelText("Find an experiment by name"), "DIA");
+    expect(names()).toEqual(["diamonds"]);
+    expect(screen.getByText("1 experiment")).toBeTruthy();
+  });
+
+  it("offers another try when the server fails", async () => {
+    let broken = true;
+    serve({
+      "experiments/search": () =>
+        broken
+          ? { status: 500, error_code: "INTERNAL_ERROR", message: "internal error" }
+          : { experiments: [experiment("1", "diamonds", 1)] },
+    });
+    const { user } = open("/experiments");
+    expect((await screen.findByRole("alert")).textContent).toContain("internal error");
+    broken = false;
+    await user.click(screen.getByText("Try again"));
+    expect(await screen.findByText("diamonds")).toBeTruthy();
+  });
+});
+
+describe("models", () => {
+  const version = (n: number) => ({
+    name: "price",
+    version: String(n),
+    creation_timestamp: 1,
+    last_updated_timestamp: 1,
+    current_stage: "None",
+    source: "runs:/abc/model",
+    run_id: "abc",
+    status: "READY",
+  });
+  const model = {
+    name: "price",
+    creation_timestamp: 1,
+    last_updated_timestamp: 1,
+    aliases: [{ alias: "champion", version: "2" }],
+    latest_versions: [version(10)],
+  };
+
+  it("lists models with their aliases", async () => {
+    serve({ "registered-models/search": () => ({ registered_models: [model] }) });
+    open("/models");
+    const row = await screen.findByTestId("model-row");
+    expect(row.textContent).toContain("v10");
+    expect(row.textContent).toContain("@champion → v2");
+  });
+
+  it("lists versions by number, newest first", async () => {
+    serve({
+      "registered-models/get": () => ({ registered_model: model }),
+      "model-versions/search": () => ({ model_versions: [version(2), version(10), version(9)] }),
+    });
+    open("/models/price");
+    const rows = await screen.findAllByTestId("version-row");
+    expect(rows.map((row) => within(row).getByRole("link").textContent)).toEqual([
+      "v10",
+      "v9",
+      "v2",
+    ]);
+    expect(rows[2]?.textContent).toContain("@champion");
+  });
+
+  it("shows how a version is used, by its alias", async () => {
+    serve({
+      "registered-models/get": () => ({ registered_model: model }),
+      "model-versions/search": () => ({ model_versions: [version(2)] }),
+      "artifacts/list": () => ({ root_uri: "x" }),
+    });
+    open("/models/price/versions/2");
+    expect(await screen.findByText(/mlflow_load_model\("models:\/price@champion"\)/)).toBeTruthy();
+    expect(screen.getByTestId("signature").textContent).toContain("without a signature");
+  });
+});
+
+describe("the comparison", () => {
+  it("shows what differs, and a dash for what a run lacks", async () => {
+    const runs = [
+      makeRun({ id: "a", params: { lr: "0.1", seed: "1" }, metrics: { auc: 0.9 } }),
+      makeRun({ id: "b", params: { lr: "0.2", seed: "1" } }),
+    ];
+    serve({
+      "experiments/get": () => ({ experiment: experiment("1", "diamonds", 1) }),
+      "runs/search": () => ({ runs }),
+    });
+    const { user } = open('/compare-runs?runs=["b","a"]&experiments=["1"]');
+    const cells = async () =>
+      (await screen.findAllByTestId("compare-cell")).map((c) => c.textContent);
+    expect(await cells()).toEqual(["0.2", "0.1", "–", "0.90000"]);
+    await user.click(screen.getByLabelText("Differences only"));
+    expect(await screen.findByText("seed")).toBeTruthy();
+  });
+});
