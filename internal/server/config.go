@@ -65,11 +65,16 @@ func (c Config) check(store Store) error {
 	if c.Lease && !store.Local() {
 		return fmt.Errorf("a server with leases needs a folder or a SQLite file, not %s", store)
 	}
-	if !loopback && !c.AllowUnauthenticated {
-		return fmt.Errorf("listening on %s lets everybody who reaches this machine read and change everything; "+
-			"add --allow-unauthenticated if that is meant, or listen on 127.0.0.1", c.host())
+	return CheckHost(c.host(), c.AllowUnauthenticated)
+}
+
+// CheckHost refuses to listen for other machines, as long as there are no accounts, unless somebody has said so.
+func CheckHost(host string, allow bool) error {
+	if isLoopback(host) || allow {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("listening on %s lets everybody in who reaches this machine; "+
+		"add --allow-unauthenticated if that is meant, or listen on 127.0.0.1", host)
 }
 
 func isLoopback(host string) bool {

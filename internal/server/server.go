@@ -16,8 +16,8 @@ import (
 	"github.com/weir-ml/weir/web"
 )
 
-// shutdownWait is how long requests that run may take to finish after the server was told to stop.
-const shutdownWait = 30 * time.Second
+// ShutdownWait is how long requests that run may take to finish after the server was told to stop.
+const ShutdownWait = 30 * time.Second
 
 // Ready is what a server says about itself once it answers.
 type Ready struct {
@@ -164,13 +164,13 @@ func (s *Server) serve(ctx context.Context, ready func(Ready) error) error {
 	case <-unused:
 		slog.Info("nobody uses the folder any more; ending", "store", s.store.String())
 	case <-ctx.Done():
-		slog.Info("stopping", "wait_up_to", shutdownWait.String())
+		slog.Info("stopping", "wait_up_to", ShutdownWait.String())
 	}
 	if s.leases != nil {
 		s.leases.stop()
 	}
 	close(s.stopping)
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownWait)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShutdownWait)
 	defer cancel()
 	if err := server.Shutdown(stop); err != nil {
 		slog.Warn("some requests did not finish in time", "error", err)

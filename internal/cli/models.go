@@ -1,0 +1,246 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/weir-ml/weir/internal/endpoint"
+	"github.com/weir-ml/weir/internal/model"
+	"github.com/weir-ml/weir/internal/server"
+	"github.com/weir-ml/weir/mlflow"
+)
+
+// modelsCommand is `weir models`.
+func (a *app) modelsCommand() *cobra.Command {
+	return a.trackingFlags(group("models", "Serve a model over HTTP, or predict with it once", a.serveModel(), a.predictModel()))
+}
+
+// modelOptions are the flags that serving and predicting share.
+type modelOptions struct {
+	uri      string
+	cacheDir string
+	rscript  string
+	rLibs    []string
+	passEnv  []string
+	config   endpoint.Config
+}
+
+func (o *modelOptions) flags(f *pflag.FlagSet) {
+	f.StringVarP(&o.uri, "model-uri", "m", "", "runs:/RUN/PATH, models:/NAME/VERSION, models:/NAME@ALIAS or a folder")
+	f.StringVar(&o.cacheDir, "cache-dir", "", "where fetched models are kept (default: weir/models in the user's cache)")
+	f.StringVar(&o.rscript, "rscript", "", "Rscript to use; the one on PATH when empty")
+	f.StringSliceVar(&o.rLibs, "r-libs", nil, "R libraries to use instead of those that were recorded with the model")
+	f.StringSliceVar(&o.passEnv, "pass-env", nil, "environment variables that the model may see")
+	f.BoolVar(&o.config.Debug, "debug", false, "show R's call and traceback in answers to failed predictions")
+}
+
+// fetch brings the model to this machine and completes the configuration.
+func (a *app) fetch(ctx context.Context, o *modelOptions) (endpoint.Config, error) {
+	c := o.config
+	c.Rscript, c.RLibs, c.PassEnv, c.Getenv, c.Version, c.Logger = o.rscript, o.rLibs, o.passEnv, a.getenv, server.MLflowVersion, slog.Default()
+	if path, ok := mlflow.LocalPath(o.uri); ok {
+		dir, err := model.Fetch(ctx, nil, a.abs(path), "")
+		c.Dir = dir
+		return c, err
+	}
+	cache := o.cacheDir
+	if cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			dir = os.TempDir()
+		}
+		cache = filepath.Join(dir, "weir", "models")
+	}
+	t, err := a.open(ctx)
+	if err != nil {
+		return c, err
+	}
+	defer t.close()
+	c.Dir, err = model.Fetch(ctx, t.Client, o.uri, a.abs(cache))
+	return c, err
+}
+
+func ignoreModelFlags(cmd *cobra.Command) {
+	ignore(cmd, []string{"env-manager", "docker-base-image"}, "no-conda", "install-mlflow", "enable-mlserver")
+}
+
+// serving are the flags of commands that listen.
+type serving struct {
+	modelOptions
+	host, logFormat, logLevel string
+	port                      int
+	seconds                   float64
+	allow                     bool
+}
+
+func (a *app) serveModel() *cobra.Command {
+	var s serving
+	cmd := &cobra.Command{Use: "serve", Short: "Serve a model over HTTP", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		if err := need("model-uri", s.uri); err != nil {
+			return err
+		}
+		a.warnIgnored(cmd)
+		return a.runEndpoint(cmd.Context(), &s)
+	}}
+	s.flags(cmd, 5000)
+	ignoreModelFlags(cmd)
+	return cmd
+}
+
+func (s *serving) flags(cmd *cobra.Command, port int) {
+	f := cmd.Flags()
+	f.Bool("help", false, "show this help") // -h is the host, as in MLflow
+	s.modelOptions.flags(f)
+	f.StringVarP(&s.host, "host", "h", "127.0.0.1", "address to listen on")
+	f.IntVarP(&s.port, "port", "p", port, "port to listen on; 0 takes a free one")
+	f.Float64VarP(&s.seconds, "timeout", "t", 60, "seconds that one request may take, its wait included")
+	f.IntVarP(&s.config.Workers, "workers", "w", 0, "R processes; as many as CPUs, at most 4, when 0")
+	f.BoolVar(&s.allow, "allow-unauthenticated", false, "permit to listen on other addresses than this machine's")
+	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
+	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
+	env(cmd, "host", "MLFLOW_HOST")
+	env(cmd, "port", "MLFLOW_PORT")
+	env(cmd, "workers", "MLFLOW_WORKERS")
+	env(cmd, "timeout", "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT")
+}
+
+// runEndpoint serves a model until ctx ends; requests under way may finish.
+func (a *app) runEndpoint(ctx context.Context, s *serving) error {
+	if err := a.setLogger(s.logFormat, s.logLevel); err != nil {
+		return err
+	}
+	if err := server.CheckHost(s.host, s.allow); err != nil {
+		return err
+	}
+	s.config.Timeout = time.Duration(s.seconds * float64(time.Second))
+	c, err := a.fetch(ctx, &s.modelOptions)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(s.host, strconv.Itoa(s.port)))
+	if err != nil {
+		return fmt.Errorf("listen on port %d of %s: %w", s.port, s.host, err)
+	}
+	e, err := endpoint.New(ctx, c)
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	h := &http.Server{
+		Handler: e.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(listener) }()
+	err = e.Ready(ctx)
+	if err == nil {
+		fmt.Fprintf(a.Stderr, "%s: %s is served by R, listening on http://%s\n", a.name, s.uri, listener.Addr())
+		select {
+		case err = <-served:
+		case <-ctx.Done():
+		}
+	} else if ctx.Err() != nil {
+		err = nil // stopped while it was starting
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), server.ShutdownWait)
+	defer cancel()
+	// A shutdown that runs out of time ends connections; Close then ends what R still computes.
+	if h.Shutdown(stop) != nil {
+		h.Close()
+	}
+	return errors.Join(err, e.Close(stop))
+}
+
+func (a *app) predictModel() *cobra.Command {
+	var o modelOptions
+	var in, out, contentType string
+	cmd := &cobra.Command{Use: "predict", Short: "Predict for a file of rows", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		if err := need("model-uri", o.uri); err != nil {
+			return err
+		}
+		a.warnIgnored(cmd)
+		return a.predict(cmd.Context(), &o, in, out, contentType)
+	}}
+	o.flags(cmd.Flags())
+	predictFlags(cmd, &in, &out, &contentType)
+	ignoreModelFlags(cmd)
+	ignore(cmd, []string{"env", "pip-requirements-override/r"})
+	return cmd
+}
+
+func predictFlags(cmd *cobra.Command, in, out, contentType *string) {
+	cmd.Flags().StringVarP(in, "input-path", "i", "", "file of rows, .json or .csv; standard input when empty")
+	cmd.Flags().StringVarP(out, "output-path", "o", "", "file for the predictions; standard output when empty")
+	cmd.Flags().StringVarP(contentType, "content-type", "t", "", "json or csv; by the file's name when empty")
+}
+
+// predict runs a model once over a file or standard input.
+func (a *app) predict(ctx context.Context, o *modelOptions, in, out, contentType string) (err error) {
+	media, err := mediaType(contentType, in)
+	if err != nil {
+		return err
+	}
+	input := a.Stdin
+	if in != "" {
+		f, err := os.Open(a.abs(in))
+		if err != nil {
+			return notFound(in, err)
+		}
+		defer f.Close()
+		input = f
+	}
+	c, err := a.fetch(ctx, o)
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		if err := endpoint.Predict(ctx, c, input, media, a.Stdout); err != nil {
+			return err
+		}
+		_, err = io.WriteString(a.Stdout, "\n")
+		return err
+	}
+	// The file appears whole or not at all.
+	target := a.abs(out)
+	f, err := os.CreateTemp(filepath.Dir(target), ".weir-predictions-*")
+	if err != nil {
+		return fmt.Errorf("write the predictions: %w", err)
+	}
+	defer os.Remove(f.Name()) // after the rename there is nothing to remove
+	if err := endpoint.Predict(ctx, c, input, media, f); err != nil {
+		f.Close()
+		return err
+	}
+	if err := errors.Join(f.Chmod(0o644), f.Close()); err != nil {
+		return fmt.Errorf("write the predictions: %w", err)
+	}
+	return os.Rename(f.Name(), target)
+}
+
+func mediaType(contentType, path string) (string, error) {
+	switch strings.ToLower(contentType) {
+	case "json", "application/json":
+		return "application/json", nil
+	case "csv", "text/csv":
+		return "text/csv", nil
+	case "":
+		if strings.EqualFold(filepath.Ext(path), ".csv") {
+			return "text/csv", nil
+		}
+		return "application/json", nil
+	}
+	return "", usagef("--content-type %q is neither json nor csv", contentType)
+}
