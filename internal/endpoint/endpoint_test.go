@@ -427,6 +427,30 @@ func TestOthersAreServedWhileWorkersDie(t *testing.T) {
 	wg.Wait()
 }
 
+func TestEightClientsGetTheirOwnAnswers(t *testing.T) {
+	t.Parallel()
+	_, server := serve(t, "obey", func(c *Config) { c.Workers = 2 })
+	var wg sync.WaitGroup
+	for client := range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range 50 {
+				n := client*1000 + i
+				body := fmt.Sprintf(`[{"do": "eval", "code": "x$n * 2", "n": %d}, {"do": "", "code": "", "n": %d}]`, n, -n)
+				want := fmt.Sprintf("[%d.0,%d.0]", 2*n, -2*n)
+				if n == 0 {
+					want = "[0.0,0.0]"
+				}
+				if status, got := post(t, server, "/invocation", "application/json", body); status != 200 || got != want {
+					t.Errorf("client %d: %d %s, want %s", client, status, got, want)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+}
+
 func TestAnIdleWorkerThatDiesIsReplacedUnnoticed(t *testing.T) {
 	t.Parallel()
 	e, server := serve(t, "obey", nil)

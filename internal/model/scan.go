@@ -207,6 +207,9 @@ func (s *scanner) cell(c *Column, row int) {
 	}
 }
 
+// endsScalar marks the bytes that end a number or a word.
+var endsScalar = [256]bool{' ': true, '\t': true, '\n': true, '\r': true, ',': true, ':': true, '{': true, '}': true, '[': true, ']': true, '"': true}
+
 // skip passes over one value and gives its bytes. What is skipped is checked only as far as finding its end needs.
 func (s *scanner) skip() []byte {
 	s.peek()
@@ -228,7 +231,7 @@ func (s *scanner) skip() []byte {
 		case 0:
 			s.fail("it ends within a value")
 		default:
-			for s.i < len(s.b) && strings.IndexByte(" \t\n\r,:{}[]\"", s.b[s.i]) < 0 {
+			for s.i < len(s.b) && !endsScalar[s.b[s.i]] {
 				s.i++
 			}
 		}

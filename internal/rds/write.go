@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Append appends v as serialize(v, NULL, version = 2) would write it. Vectors, lists, pairlists and symbols can be
@@ -66,9 +67,11 @@ func (e *encoder) item(v Value, depth int) error {
 		e.ints(v.V)
 	case *Double:
 		err = e.begin(tReal, v.Attrs, len(v.V))
+		out := slices.Grow(e.out, 8*len(v.V))
 		for _, x := range v.V {
-			e.out = binary.BigEndian.AppendUint64(e.out, math.Float64bits(x))
+			out = binary.BigEndian.AppendUint64(out, math.Float64bits(x))
 		}
+		e.out = out
 	case *Complex:
 		err = e.begin(tComplex, v.Attrs, len(v.V))
 		for _, x := range v.V {
@@ -162,9 +165,11 @@ func (e *encoder) known(k *Known) error {
 }
 
 func (e *encoder) ints(v []int32) {
+	out := slices.Grow(e.out, 4*len(v))
 	for _, x := range v {
-		e.out = binary.BigEndian.AppendUint32(e.out, uint32(x))
+		out = binary.BigEndian.AppendUint32(out, uint32(x))
 	}
+	e.out = out
 }
 
 func (e *encoder) symbol(name string) {
