@@ -1,10 +1,10 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { linesOf } from "../lib/series";
-import { get, post } from "./client";
+import { linesOf, type XMode } from "../lib/series";
+import { get, getWeir, post } from "./client";
 import type {
+  ChartResponse,
   Experiment,
   ExperimentResponse,
-  GetMetricHistoryBulkIntervalResponse,
   ListArtifactsResponse,
   ModelVersion,
   ModelVersionsResponse,
@@ -151,29 +151,28 @@ export const versionsQuery = (by: { name: string } | { run_id: string }) => {
   });
 };
 
-/** How many points of each line a chart asks for: about one for each pixel column. */
-const chartPoints = 1000;
+/** How many columns of a curve a chart asks for: about one for each pixel of a usual screen. */
+const chartBuckets = 1000;
 
+/** One metric of some runs; the range is of the x axis, in whole steps or in milliseconds since 1970. */
 export const chartQuery = (
   metric: string,
   runs: readonly { id: string; label: string }[],
+  mode: XMode,
   range?: readonly [number, number],
 ) =>
   queryOptions({
-    queryKey: ["chart", metric, runs, range],
+    queryKey: ["chart", metric, runs, mode, range],
     enabled: runs.length > 0 && metric !== "",
     queryFn: async ({ signal }) => {
-      const answer = await get<GetMetricHistoryBulkIntervalResponse>(
-        "metrics/get-history-bulk-interval",
-        {
-          run_ids: runs.map((run) => run.id),
-          metric_key: metric,
-          max_results: chartPoints,
-          start_step: range?.[0],
-          end_step: range?.[1],
-        },
-        signal,
-      );
-      return linesOf(answer.metrics ?? [], runs);
+      const query = {
+        run_id: runs.map((run) => run.id),
+        metric_key: metric,
+        buckets: chartBuckets,
+        axis: mode === "step" ? "step" : "time",
+        from: range?.[0],
+        to: range?.[1],
+      };
+      return linesOf(await getWeir<ChartResponse>("metrics/chart", query, signal), runs, mode);
     },
   });

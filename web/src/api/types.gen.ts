@@ -117,16 +117,24 @@ export interface SearchRunsResponse {
   next_page_token?: string;
 }
 
-export interface MetricWithRunId {
-  key: string;
-  value: Float;
-  timestamp: number;
-  step: number;
-  run_id: string;
+export interface ChartBucket {
+  from: number;
+  to: number;
+  min: Float;
+  max: Float;
+  last: Float;
 }
 
-export interface GetMetricHistoryBulkIntervalResponse {
-  metrics?: MetricWithRunId[];
+export interface ChartCurve {
+  run_id: string;
+  points: number;
+  buckets: ChartBucket[];
+}
+
+export interface ChartResponse {
+  from: number;
+  to: number;
+  curves: ChartCurve[];
 }
 
 export interface FileInfo {

@@ -1,44 +1,42 @@
 import { describe, expect, it } from "vitest";
-import { align, type Line, linesOf, oddities, smooth, xsOf } from "./series";
+import type { Float } from "../api/types.gen";
+import { align, type Line, linesOf, oddities, smooth } from "./series";
 
-const line = (id: string, points: [number, number, number][]): Line => ({
+const line = (id: string, points: [number, number][]): Line => ({
   id,
   label: id,
-  points: points.map(([step, time, value]) => ({ step, time, value, min: value, max: value })),
+  points: points.map(([x, value]) => ({ x, value, min: value, max: value })),
+  total: points.length,
 });
 
 describe("linesOf", () => {
-  it("sorts points to their runs and joins those of one step, extremes kept", () => {
-    const point = (run_id: string, step: number, timestamp: number, value: number | "NaN") => ({
-      key: "m",
-      run_id,
-      step,
-      timestamp,
-      value,
-    });
-    const lines = linesOf(
-      [point("b", 2, 20, 5), point("a", 1, 10, 3), point("a", 1, 11, 9), point("a", 1, 12, 4)],
-      [
-        { id: "a", label: "one" },
-        { id: "b", label: "two" },
-        { id: "c", label: "three" },
-      ],
-    );
-    expect(lines[0]?.points).toEqual([{ step: 1, time: 12, value: 4, min: 3, max: 9 }]);
-    expect(lines[1]?.points).toHaveLength(1);
-    expect(lines[2]?.points).toEqual([]);
-  });
-});
+  const bucket = (from: number, to: number, last: Float) => ({ from, to, min: 1, max: 3, last });
+  const answer = {
+    from: 1000,
+    to: 9000,
+    curves: [
+      { run_id: "b", points: 1, buckets: [bucket(5000, 5000, "NaN")] },
+      { run_id: "a", points: 40, buckets: [bucket(1000, 2000, 2), bucket(3000, 9000, 1)] },
+    ],
+  };
+  const runs = ["a", "b", "c"].map((id) => ({ id, label: id }));
 
-describe("xsOf", () => {
-  it("counts steps, or seconds from the line's own start", () => {
-    const l = line("a", [
-      [5, 3000, 1],
-      [6, 2000, 1],
+  it("gives a line to each run in order, also to one without points", () => {
+    const lines = linesOf(answer, runs, "step");
+    expect(lines.map((l) => [l.id, l.total, l.points.length])).toEqual([
+      ["a", 40, 2],
+      ["b", 1, 1],
+      ["c", 0, 0],
     ]);
-    expect(xsOf(l, "step")).toEqual([5, 6]);
-    expect(xsOf(l, "relative")).toEqual([1, 0]);
-    expect(xsOf(l, "time")).toEqual([3, 2]);
+    expect(lines[0]?.points[0]).toEqual({ x: 2000, value: 2, min: 1, max: 3 });
+    expect(lines[1]?.points[0]?.value).toBeNaN();
+  });
+
+  it("counts seconds since 1970, or since the line's own beginning", () => {
+    const xs = (mode: "time" | "relative") =>
+      linesOf(answer, runs, mode).map((l) => l.points.map((p) => p.x));
+    expect(xs("time")).toEqual([[2, 9], [5], []]);
+    expect(xs("relative")).toEqual([[1, 8], [0], []]);
   });
 });
 
@@ -64,18 +62,18 @@ describe("smooth", () => {
 describe("align", () => {
   const lines = [
     line("a", [
-      [0, 0, 1],
-      [2, 2, Number.NaN],
-      [4, 4, 3],
+      [0, 1],
+      [2, Number.NaN],
+      [4, 3],
     ]),
     line("b", [
-      [1, 1, -5],
-      [2, 2, Number.POSITIVE_INFINITY],
+      [1, -5],
+      [2, Number.POSITIVE_INFINITY],
     ]),
   ];
 
   it("shares one axis: null breaks a line, undefined is no point", () => {
-    const { xs, columns, marks } = align(lines, "step", { share: 0, log: false });
+    const { xs, columns, marks } = align(lines, { share: 0, log: false });
     expect(xs).toEqual([0, 1, 2, 4]);
     expect(columns).toEqual([
       [1, undefined, null, 3],
@@ -88,17 +86,16 @@ describe("align", () => {
   });
 
   it("keeps what a log axis cannot show off it, and counts it", () => {
-    const { columns } = align(lines, "step", { share: 0, log: true });
+    const { columns } = align(lines, { share: 0, log: true });
     expect(columns[1]).toEqual([undefined, null, null, undefined]);
     expect(oddities(lines)).toEqual({ nan: 1, up: 1, down: 0, notPositive: 1 });
   });
 
   it("draws a band where points stand for several", () => {
-    const wide = [{ ...line("w", [[0, 0, 2]]) }];
+    const wide = [{ ...line("w", [[0, 2]]) }];
     const point = wide[0]?.points[0];
     if (point) Object.assign(point, { min: 1, max: 3 });
-    const roles = (share: number) =>
-      align(wide, "step", { share, log: false }).layers.map((l) => l.role);
+    const roles = (share: number) => align(wide, { share, log: false }).layers.map((l) => l.role);
     expect(roles(0)).toEqual(["max", "min", "raw"]);
     expect(roles(0.5)).toEqual(["raw", "smooth"]);
   });

@@ -1,11 +1,10 @@
-import type { MetricWithRunId } from "../api/types.gen";
+import type { ChartResponse } from "../api/types.gen";
 
 export type XMode = "step" | "relative" | "time";
 
-/** A point of a line: the last value at or in it, and the least and greatest when it stands for several. */
+/** One column of a curve: where its last point stands, the last value, and the least and greatest of them. */
 export interface Point {
-  step: number;
-  time: number;
+  x: number;
   value: number;
   min: number;
   max: number;
@@ -16,49 +15,33 @@ export interface Line {
   id: string;
   label: string;
   points: Point[];
+  /** How many logged points the line stands for. */
+  total: number;
 }
 
-/** Sorts the points of an answer to their runs. Points at one step become one that keeps their extremes. */
+/**
+ * Reads the server's buckets as lines in the order of the given runs. The x axis counts steps, or seconds since
+ * 1970, or seconds since the line's own beginning.
+ */
 export function linesOf(
-  points: readonly MetricWithRunId[],
+  answer: ChartResponse,
   runs: readonly { id: string; label: string }[],
+  mode: XMode,
 ): Line[] {
-  const byRun = new Map<string, Point[]>(runs.map((run) => [run.id, []]));
-  for (const { run_id, step, timestamp, value } of points) {
-    const list = byRun.get(run_id);
-    if (!list) continue;
-    const v = Number(value);
-    list.push({ step, time: timestamp, value: v, min: v, max: v });
-  }
-  return runs.map(({ id, label }) => ({ id, label, points: mergeSteps(byRun.get(id) ?? []) }));
-}
-
-function mergeSteps(points: Point[]): Point[] {
-  points.sort((a, b) => a.step - b.step || a.time - b.time);
-  const merged: Point[] = [];
-  for (const p of points) {
-    const open = merged.at(-1);
-    if (open && open.step === p.step) {
-      open.time = p.time;
-      open.value = p.value;
-      // A NaN has no place in an order; the finite neighbour's extremes stay.
-      open.min = least(open.min, p.min);
-      open.max = greatest(open.max, p.max);
-    } else merged.push({ ...p });
-  }
-  return merged;
-}
-
-const least = (a: number, b: number) =>
-  Number.isNaN(a) ? b : Number.isNaN(b) ? a : Math.min(a, b);
-const greatest = (a: number, b: number) =>
-  Number.isNaN(a) ? b : Number.isNaN(b) ? a : Math.max(a, b);
-
-/** Where a point stands on the x axis: steps, seconds since the line began, or seconds since 1970. */
-export function xsOf(line: Line, mode: XMode): number[] {
-  if (mode === "step") return line.points.map((p) => p.step);
-  const zero = mode === "time" ? 0 : line.points.reduce((t, p) => Math.min(t, p.time), Infinity);
-  return line.points.map((p) => (p.time - zero) / 1000);
+  const curves = new Map(answer.curves.map((curve) => [curve.run_id, curve]));
+  return runs.map(({ id, label }) => {
+    const curve = curves.get(id);
+    const buckets = curve?.buckets ?? [];
+    const zero = mode === "relative" ? (buckets[0]?.from ?? 0) : 0;
+    const unit = mode === "step" ? 1 : 1000;
+    const points = buckets.map((bucket) => ({
+      x: (bucket.to - zero) / unit,
+      value: Number(bucket.last),
+      min: Number(bucket.min),
+      max: Number(bucket.max),
+    }));
+    return { id, label, points, total: curve?.points ?? 0 };
+  });
 }
 
 /**
@@ -124,10 +107,9 @@ export interface Layer {
 
 export function align(
   lines: readonly Line[],
-  mode: XMode,
   options: { share: number; log: boolean },
 ): Aligned & { layers: Layer[] } {
-  const own = lines.map((line) => xsOf(line, mode));
+  const own = lines.map((line) => line.points.map((p) => p.x));
   const xs = [...new Set(own.flat())].sort((a, b) => a - b);
   const at = new Map(xs.map((x, i) => [x, i]));
   const columns: Cell[][] = [];

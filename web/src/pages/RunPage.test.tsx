@@ -37,14 +37,19 @@ const answers = {
   "experiments/get": () => experiment,
   "runs/get": () => ({ run }),
   "model-versions/search": () => ({}),
-  "metrics/get-history-bulk-interval": () => ({
-    metrics: [0, 1, 2, 3].map((step) => ({
-      key: "val",
-      run_id: "a",
-      step,
-      timestamp: step,
-      value: 1 / (step + 1),
-    })),
+  "metrics/chart": () => ({
+    from: 0,
+    to: 3,
+    curves: [
+      {
+        run_id: "a",
+        points: 4,
+        buckets: [0, 1, 2, 3].map((step) => {
+          const value = 1 / (step + 1);
+          return { from: step, to: step, min: value, max: value, last: value };
+        }),
+      },
+    ],
   }),
 };
 

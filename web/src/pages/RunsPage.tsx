@@ -19,11 +19,12 @@ import type { RunsSearch } from "../router";
 import { ColumnChooser } from "../ui/ColumnChooser";
 import { FilterBox } from "../ui/FilterBox";
 import { GettingStarted } from "../ui/GettingStarted";
-import { Copy, PageHead } from "../ui/Page";
+import { PageHead } from "../ui/Page";
 import { RunTable } from "../ui/RunTable";
 import { EmptyState, ErrorState, Loading } from "../ui/states";
 import { Toolbar } from "../ui/Toolbar";
 import { ViewMenu } from "../ui/ViewMenu";
+import css from "./RunsPage.module.css";
 
 const noRuns: Run[] = [];
 const noSelection: RowSelectionState = {};
@@ -103,7 +104,7 @@ export function RunsPage() {
         title={<span className="truncate">{name}</span>}
         name={name}
       >
-        <Copy text={experimentId} label={`Copy the experiment's id, ${experimentId}`} />
+        <span className={`muted num ${css.id}`}>ID {experimentId}</span>
         <span className="muted truncate" style={{ flex: 1, minWidth: 0 }}>
           {experiment.data?.tags?.find((t) => t.key === "mlflow.note.content")?.value}
         </span>

@@ -156,7 +156,7 @@ export function Chart({ lines, x, log, share, zoom, onZoom, label }: ChartProps)
   const tip = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const scheme = useComputedColorScheme("light");
-  const aligned = useMemo(() => align(lines, x, { share, log }), [lines, x, share, log]);
+  const aligned = useMemo(() => align(lines, { share, log }), [lines, share, log]);
   const zoomed = useRef(onZoom);
   zoomed.current = onZoom;
   const [from, to] = zoom ?? [];

@@ -18,10 +18,22 @@ interface ChartPanelProps {
   live?: boolean;
 }
 
+const outward = ([from, to]: [number, number]): [number, number] => [
+  Math.floor(from),
+  Math.ceil(to),
+];
+
+/** What the server is asked for at a zoom. Relative times differ by run, so there the zoom is only a closer look. */
+function rangeOf(x: XMode, zoom: [number, number]): [number, number] | undefined {
+  if (x === "relative") return undefined;
+  const [from, to] = outward(zoom);
+  return x === "step" ? [from, to] : [from * 1000, to * 1000];
+}
+
 function summary(metric: string, lines: Line[]): string {
   const parts = lines.slice(0, 5).map((line) => {
     const last = line.points.at(-1);
-    return `${line.label}: ${plural(line.points.length, "point")}${last ? `, last ${formatNumber(last.value)}` : ""}`;
+    return `${line.label}: ${plural(line.total, "point")}${last ? `, last ${formatNumber(last.value)}` : ""}`;
   });
   return `${metric} of ${parts.join("; ")}`;
 }
@@ -29,11 +41,14 @@ function summary(metric: string, lines: Line[]): string {
 /** What the curve leaves out, in words, so that no gap is silent. */
 function Notes({ lines, log }: { lines: Line[]; log: boolean }) {
   const { nan, up, down, notPositive } = oddities(lines);
+  // Where a column stands for several points, its last one is known, and not how many were odd.
+  const exact = lines.every((line) => line.total === line.points.length);
+  const times = (n: number) => (exact ? `${n} × ` : `in ${n} places `);
   const notes = [
-    ...(nan ? [`${nan} × NaN (▲ below)`] : []),
-    ...(up ? [`${up} × Infinity (▼ above)`] : []),
-    ...(down ? [`${down} × −Infinity (▲ below)`] : []),
-    ...(log && notPositive ? [`${notPositive} × zero or less, not on a log axis`] : []),
+    ...(nan ? [`${times(nan)}NaN (▲ below)`] : []),
+    ...(up ? [`${times(up)}Infinity (▼ above)`] : []),
+    ...(down ? [`${times(down)}−Infinity (▲ below)`] : []),
+    ...(log && notPositive ? [`${times(notPositive)}zero or less, not on a log axis`] : []),
   ];
   return notes.length > 0 ? <span className={css.notes}>{notes.join(" · ")}</span> : null;
 }
@@ -46,9 +61,8 @@ export function ChartPanel({ metric, runs, view, onView, live }: ChartPanelProps
       view.from !== undefined && view.to !== undefined ? [view.from, view.to] : undefined,
     [view.from, view.to],
   );
-  const range = zoom && x === "step" ? zoom : undefined;
   const { data, error, refetch, isPlaceholderData } = useQuery({
-    ...chartQuery(metric, runs, range),
+    ...chartQuery(metric, runs, x, zoom && rangeOf(x, zoom)),
     placeholderData: keepPreviousData,
     refetchInterval: live ? 3000 : false,
   });
@@ -128,8 +142,7 @@ export function ChartPanel({ metric, runs, view, onView, live }: ChartPanelProps
               share={share}
               zoom={zoom}
               onZoom={(next) => {
-                const whole =
-                  x === "step" && next ? [Math.floor(next[0]), Math.ceil(next[1])] : next;
+                const whole = next && x !== "relative" ? outward(next) : next;
                 onView({ from: whole?.[0], to: whole?.[1] });
               }}
               label={summary(metric, data)}

@@ -22,9 +22,14 @@ export function PageHead(props: {
   }, [props.name]);
   return (
     <div className={css.head}>
-      {props.crumbs?.map((crumb) => (
+      {props.crumbs?.map((crumb, i) => (
         <Fragment key={crumb.label}>
-          <Link {...crumb.link} className={`${css.crumb} truncate`}>
+          {/* The first one is in the bar above as well, so the Tab key need not stop here again. */}
+          <Link
+            {...crumb.link}
+            tabIndex={i === 0 ? -1 : undefined}
+            className={`${css.crumb} truncate`}
+          >
             {crumb.label}
           </Link>
           <span className={css.slash}>
