@@ -181,19 +181,18 @@ func copyHashed(ctx context.Context, w io.Writer, r io.Reader) (received, error)
 // publish gives a part its name and makes that last. The parents may be deleted by another request at any moment.
 func (d *disk) publish(part, key string) error {
 	parent := path.Dir(key)
-	for attempt := 0; ; attempt++ {
+	const attempts = 100 // each loses only to a delete of a parent in between
+	for n := 1; ; n++ {
 		top, err := d.makeParents(parent)
-		if err != nil {
+		if err == nil {
+			err = d.root.Rename(part, key)
+		}
+		switch {
+		case err == nil:
+			return d.syncUp(parent, top)
+		case !errors.Is(err, fs.ErrNotExist) || n == attempts:
 			return err
 		}
-		err = d.root.Rename(part, key)
-		if errors.Is(err, fs.ErrNotExist) && attempt < 3 {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		return d.syncUp(parent, top)
 	}
 }
 
@@ -333,7 +332,14 @@ func (d *disk) remove(_ context.Context, key string) error {
 	if err := d.syncUp(path.Dir(key), path.Dir(key)); err != nil {
 		return err
 	}
-	return d.root.RemoveAll(trash)
+	// It is gone for every client now. What a put that was under way drops into the folder while it is emptied, or what
+	// cannot be removed for another reason, waits for the next sweep.
+	for range 3 {
+		if d.root.RemoveAll(trash) == nil {
+			break
+		}
+	}
+	return nil
 }
 
 // explainDisk turns what the disk says into what a client can act on; the rest stays as it is and is logged.
@@ -351,7 +357,7 @@ func explainDisk(err error, key string) error {
 		return mlflow.Errorf(mlflow.CodeTemporarilyUnavailable, "the artifact store is read-only now")
 	case errors.Is(err, fs.ErrNotExist):
 		return mlflow.Errorf(mlflow.CodeResourceDoesNotExist, "No such artifact: '%s'", key)
-	case strings.Contains(err.Error(), "path escapes"): // os.Root exports no error for it
+	case errors.Is(err, syscall.ELOOP), strings.Contains(err.Error(), "path escapes"): // os.Root exports no error for it
 		return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "Invalid path: resolved path is outside the artifact directory")
 	}
 	return err

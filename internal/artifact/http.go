@@ -146,11 +146,13 @@ func (s *Store) servePut(w http.ResponseWriter, r *http.Request) error {
 
 // receive stores a request's body.
 func (s *Store) receive(w http.ResponseWriter, r *http.Request, key string) (Info, error) {
+	body := &progress{r: r.Body, control: http.NewResponseController(w), stall: s.options.UploadStall}
+	// The deadline holds from the start: a body that is refused unread is drained by the HTTP server, which would wait.
+	body.extend()
 	sum, err := announcedDigest(r.Header)
 	if err != nil {
 		return Info{}, err
 	}
-	body := &progress{r: r.Body, control: http.NewResponseController(w), stall: s.options.UploadStall}
 	return s.put(r.Context(), key, body, Expect{Size: r.ContentLength, SHA256: sum})
 }
 
@@ -176,24 +178,28 @@ type progress struct {
 }
 
 func (p *progress) Read(b []byte) (int, error) {
-	// Moving the deadline costs a little, so it is moved when a tenth of it has passed.
-	if now := time.Now(); now.After(p.next) {
-		_ = p.control.SetReadDeadline(now.Add(p.stall)) // not supported in process, where nothing stalls
-		p.next = now.Add(p.stall / 10)
-	}
+	p.extend()
 	n, err := p.r.Read(b)
 	if err == nil {
 		return n, nil
 	}
-	_ = p.control.SetReadDeadline(time.Time{}) // the rest of the request is ours to take as long as we need
 	var timeout interface{ Timeout() bool }
 	switch {
 	case err == io.EOF:
+		_ = p.control.SetReadDeadline(time.Time{}) // from here on the request takes as long as we need
 		return n, err
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return n, mlflow.Errorf(mlflow.CodeBadRequest, "nothing arrived for %v; nothing was stored", p.stall)
 	}
 	return n, mlflow.Errorf(mlflow.CodeBadRequest, "the request body ended early; nothing was stored")
+}
+
+// extend moves the deadline. That costs a little, so it is done when a tenth of the time has passed.
+func (p *progress) extend() {
+	if now := time.Now(); now.After(p.next) {
+		_ = p.control.SetReadDeadline(now.Add(p.stall)) // not supported in process, where nothing stalls
+		p.next = now.Add(p.stall / 10)
+	}
 }
 
 // announcedDigest reads the SHA-256 that a client sends along: Content-Digest or Repr-Digest (RFC 9530), Digest (RFC 3230) or
