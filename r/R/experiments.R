@@ -173,7 +173,7 @@ order_list <- function(order_by) {
 
 #' Search experiments
 #'
-#' @param filter A filter, such as `"name LIKE 'flow%' AND tags.team = 'botany'"`.
+#' @param filter A filter, such as `"name = 'flowers' AND tags.team = 'botany'"`.
 #' @param experiment_view_type Which experiments: active, deleted or all.
 #' @param max_results The greatest number of rows; `Inf` for all.
 #' @param order_by Columns to order by, such as `"name DESC"`: a vector or a list.

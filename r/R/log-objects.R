@@ -6,7 +6,10 @@ put_object <- function(artifact_file, write, run_id, client) {
   dir <- tempfile("mlflow-object-")
   dir.create(dir)
   on.exit(unlink(dir, recursive = TRUE))
-  file <- file.path(dir, basename(key))
+  # Graphics devices read "%" in a file name as a page number, so the artifact's own
+  # name is not used here.
+  ext <- tools::file_ext(key)
+  file <- file.path(dir, if (nzchar(ext)) paste0("object.", ext) else "object")
   write(file)
   run <- resolve_run(run_id, client)
   store_put(run_store(run$client, run$run_id), file, key)

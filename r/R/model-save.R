@@ -58,7 +58,9 @@ write_dependencies <- function(path, r_packages, r_dependencies = NULL) {
 
 finish_model <- function(path, model_spec) {
   files <- list.files(path, recursive = TRUE, full.names = TRUE)
-  model_spec$model_size_bytes <- sum(file.size(files))
+  size <- sum(file.size(files))
+  # yaml writes a double as "42.0", which readers of an integer refuse.
+  model_spec$model_size_bytes <- if (size < .Machine$integer.max) as.integer(size) else size
   mlflow_write_model_spec(path, model_spec)
   model_spec
 }

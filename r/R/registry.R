@@ -96,7 +96,7 @@ mlflow_delete_registered_model <- function(name, client = NULL) {
 
 #' Search registered models and model versions
 #'
-#' @param filter A filter, such as `"name LIKE 'price%'"`.
+#' @param filter A filter, such as `"name = 'price'"`.
 #' @param max_results The greatest number of results; all if `Inf`.
 #' @param order_by Columns to order by, such as `"name DESC"`.
 #' @param page_token The token of a page, from an earlier call.

@@ -1,0 +1,4 @@
+library(testthat)
+library(mlflow)
+
+test_check("mlflow")

@@ -1,0 +1,105 @@
+write_files <- function() {
+  dir <- tempfile("files-")
+  dir.create(file.path(dir, "sub"), recursive = TRUE)
+  writeLines("one", file.path(dir, "a.txt"))
+  writeBin(as.raw(0:255), file.path(dir, "sub", "b.bin"))
+  dir
+}
+
+test_that("files and folders go up, are listed and come down unchanged", {
+  local_session()
+  dir <- write_files()
+  run <- new_run({
+    listed <- expect_invisible(mlflow_log_artifact(file.path(dir, "a.txt")))
+    mlflow_log_artifact(file.path(dir, "a.txt"), "deep/er")
+    mlflow_log_artifact(dir, "tree")
+  })
+  expect_equal(listed$path, "a.txt")
+  root <- mlflow_list_artifacts(run_id = run$run_id)
+  expect_named(root, c("path", "is_dir", "file_size"))
+  expect_equal(root$path, c("a.txt", "deep", "tree"))
+  expect_equal(root$is_dir, c(FALSE, TRUE, TRUE))
+  expect_equal(root$file_size, c(4, NA, NA))
+  expect_match(attr(root, "root_uri"), run$run_id)
+  all <- mlflow_list_artifacts(run_id = run$run_id, recursive = TRUE)
+  expect_setequal(all$path[!all$is_dir], c("a.txt", "deep/er/a.txt", "tree/a.txt", "tree/sub/b.bin"))
+  expect_equal(nrow(mlflow_list_artifacts("nothing", run$run_id)), 0)
+  file <- mlflow_download_artifacts("tree/sub/b.bin", run$run_id)
+  expect_identical(readBin(file, raw(), 1000), as.raw(0:255))
+  dest <- file.path(tempfile("new-"), "place")
+  tree <- mlflow_download_artifacts("tree", run$run_id, dst_path = dest)
+  expect_equal(tree, file.path(dest, "tree"))
+  expect_setequal(list.files(tree, recursive = TRUE), c("a.txt", "sub/b.bin"))
+  whole <- mlflow_download_artifacts("", run$run_id)
+  expect_true(file.exists(file.path(whole, "deep/er/a.txt")))
+  by_uri <- mlflow_download_artifacts(artifact_uri = paste0("runs:/", run$run_id, "/a.txt"))
+  expect_equal(readLines(by_uri), "one")
+  expect_equal(mlflow_get_artifact_uri("x/y", run$run_id), paste0(attr(root, "root_uri"), "/x/y"))
+})
+
+test_that("names keep every legal character", {
+  local_session()
+  names <- c("100%.csv", "a b+c&d=e.txt", "na\u00efve \u00fc.png", strrep("n", 200))
+  if (!on_python()) names <- c(names, "a#b.txt", "a?b.txt", "%41.txt")
+  run <- new_run(for (name in names) mlflow_log_text(name, paste0("dir \u00e9/", name)))
+  expect_setequal(mlflow_list_artifacts("dir \u00e9", run$run_id)$path, paste0("dir \u00e9/", names))
+  for (name in names) {
+    file <- mlflow_download_artifacts(paste0("dir \u00e9/", name), run$run_id)
+    expect_identical(readLines(file, encoding = "UTF-8"), name)
+  }
+})
+
+test_that("large files are streamed and come back whole", {
+  local_session()
+  file <- tempfile(fileext = ".bin")
+  set.seed(1)
+  writeBin(as.raw(sample(0:255, 3e6, TRUE)), file)
+  run <- new_run(mlflow_log_artifact(file))
+  back <- mlflow_download_artifacts(basename(file), run$run_id)
+  expect_identical(unname(tools::md5sum(back)), unname(tools::md5sum(file)))
+})
+
+test_that("empty files are files", {
+  local_session()
+  file <- tempfile()
+  file.create(file)
+  run <- new_run(mlflow_log_artifact(file))
+  expect_equal(mlflow_list_artifacts(run_id = run$run_id)$file_size, 0)
+  expect_equal(file.size(mlflow_download_artifacts(basename(file), run$run_id)), 0)
+})
+
+test_that("what is not there is named", {
+  local_session()
+  run <- new_run({
+    expect_error(mlflow_log_artifact("~/no/such/file"), "No such file or directory: .*/no/such/file")
+    expect_error(mlflow_log_artifact(tempdir(), "../out"), "Invalid artifact path")
+    expect_error(mlflow_log_artifacts("nowhere"), "No such directory")
+  })
+  expect_error(mlflow_download_artifacts("missing.txt", run$run_id), "FileNotFoundError: No such artifact: 'missing.txt'",
+    class = "mlflow_error_file_not_found")
+  expect_error(mlflow_download_artifacts(artifact_uri = "no/such/dir"), "FileNotFoundError")
+})
+
+test_that("artifacts are deleted", {
+  local_session()
+  run <- new_run({
+    mlflow_log_text("x", "d/x.txt")
+    mlflow_log_text("y", "d/y.txt")
+    mlflow_delete_artifacts("d/x.txt")
+  })
+  expect_equal(mlflow_list_artifacts("d", run$run_id)$path, "d/y.txt")
+})
+
+test_that("a local store is written to directly", {
+  root <- tempfile("root-")
+  client <- mlflow_client("http://127.0.0.1:1")
+  store <- artifact_store(paste0("file://", root), client, "r")
+  expect_equal(store$kind, "local")
+  file <- tempfile()
+  writeLines("x", file)
+  store_put(store, file, "a b/x%20.txt")
+  expect_equal(store_walk(store), "a b/x%20.txt")
+  expect_length(list.files(root, "^\\.part", all.files = TRUE, recursive = TRUE), 0)
+  expect_equal(artifact_store("s3://b/p", client, "r")$kind, "server")
+  expect_equal(proxy_store("mlflow-artifacts://h:5/x/y", client)[c("host", "path")], list(host = "h:5", path = "x/y"))
+})

@@ -1,0 +1,32 @@
+test_that("queued points arrive, in order of asking or of the run's end", {
+  local_session()
+  mlflow_set_experiment(experiment_id = new_experiment())
+  run <- mlflow_start_run()
+  mlflow_async_logging(interval = 3600, max_batch = 1e6)
+  for (i in 1:1500) mlflow_log_metric("x", i, step = i)
+  mlflow_log_metrics(list(y = 2))
+  expect_equal(.globals$queue$n, 1501L)
+  expect_equal(nrow(mlflow_get_metric_history("x", run$run_id)), 1500)
+  expect_equal(.globals$queue$n, 0L)
+  mlflow_log_metric("x", 0, step = 1501)
+  mlflow_end_run()
+  expect_equal(nrow(mlflow_get_metric_history("x", run$run_id)), 1501)
+  mlflow_async_logging(FALSE)
+  expect_null(.globals$queue)
+})
+
+test_that("points that could not be sent wait for the next flush", {
+  local_session()
+  mlflow_set_experiment(experiment_id = new_experiment())
+  run <- mlflow_start_run()
+  mlflow_async_logging(interval = 3600)
+  mlflow_log_metric("x", 1)
+  good <- .globals$queue$points[[1]]$run$client
+  .globals$queue$points[[1]]$run$client <- mlflow_client("http://127.0.0.1:1")
+  local_opts(mlflow.rest.retries = 0)
+  expect_error(mlflow_flush(), class = "mlflow_connection_error")
+  expect_equal(.globals$queue$n, 1L)
+  .globals$queue$points[[1]]$run$client <- good
+  mlflow_flush()
+  expect_equal(mlflow_get_metric("x", run$run_id), 1)
+})

@@ -1,0 +1,70 @@
+test_that("text, lists, tables and objects come back", {
+  local_session()
+  run <- new_run({
+    mlflow_log_text(c("zwei", "Zeilen \u00fc"), "n/a.txt")
+    mlflow_log_dict(list(a = 1 / 3, b = c("x", "y"), c = TRUE), "c.json")
+    mlflow_log_dict(list(a = 2L, b = list(c = "d")), "c.yaml")
+    mlflow_log_rds(list(1, "a"), "o.rds")
+    mlflow_log_object(cars, "cars.csv", function(x, file) write.csv(x, file, row.names = FALSE))
+  })
+  uri <- function(path) paste0("runs:/", run$run_id, "/", path)
+  expect_identical(mlflow_load_text(uri("n/a.txt")), "zwei\nZeilen \u00fc\n")
+  expect_equal(mlflow_load_dict(uri("c.json")), list(a = 1 / 3, b = c("x", "y"), c = TRUE))
+  expect_equal(mlflow_load_dict(uri("c.yaml")), list(a = 2L, b = list(c = "d")))
+  expect_equal(mlflow_load_artifact("o.rds", run_id = run$run_id), list(1, "a"))
+  expect_equal(mlflow_load_artifact("cars.csv", read.csv, run$run_id), cars, ignore_attr = TRUE)
+  expect_error(mlflow_log_text("x", ""), "must name a file")
+})
+
+test_that("tables keep their digits, grow, and are tagged for the page", {
+  local_session()
+  first <- data.frame(x = c(1 / 3, NA), s = c("a", "b\"c"), f = factor(c("u", "v")), l = c(TRUE, NA))
+  run <- new_run({
+    mlflow_log_table(first, "t.json")
+    mlflow_log_table(data.frame(x = 5, extra = "new"), "t.json")
+    mlflow_log_table(data.frame(a = numeric()), "empty.json")
+  })
+  back <- mlflow_load_table("t.json", run$run_id)
+  expect_equal(dim(back), c(3, 5))
+  expect_identical(back$x, c(1 / 3, NA, 5))
+  expect_equal(back$s, c("a", "b\"c", NA))
+  expect_equal(back$extra, c(NA, NA, "new"))
+  expect_equal(nrow(mlflow_load_table("empty.json", run$run_id)), 0)
+  tag <- jsonlite::fromJSON(mlflow_get_tag("mlflow.loggedArtifacts", run$run_id))
+  expect_equal(tag$path, c("t.json", "empty.json"))
+})
+
+test_that("figures of every kind are written", {
+  local_session()
+  skip_if_not(capabilities("png"))
+  run <- new_run({
+    expect_null(dev.list())
+    mlflow_log_figure(function() plot(cars), "base.png")
+    y <- 1:10
+    mlflow_log_figure(~ hist(y), "hist.svg")
+    mlflow_log_figure(expression(plot(1)), "e.pdf")
+    if (requireNamespace("ggplot2", quietly = TRUE)) {
+      mlflow_log_figure(ggplot2::ggplot(cars, ggplot2::aes(speed, dist)) + ggplot2::geom_point(), "gg/g.png", width = 3, height = 2)
+    }
+    mlflow_log_image(volcano, "v.png")
+    mlflow_log_image(volcano, key = "grey", step = 3)
+    expect_error(mlflow_log_figure(function() 1, "x.xyz"), "Unknown figure format")
+    expect_null(dev.list())
+  })
+  starts <- function(path, n = 4) readBin(mlflow_download_artifacts(path, run$run_id), raw(), n)
+  png <- as.raw(c(0x89, 0x50, 0x4e, 0x47))
+  expect_identical(starts("base.png"), png)
+  expect_identical(rawToChar(starts("e.pdf")), "%PDF")
+  expect_match(rawToChar(starts("hist.svg", 5)), "<\\?xml")
+  expect_identical(starts("v.png"), png)
+  expect_match(mlflow_list_artifacts("images", run$run_id)$path, "images/grey%step%3%timestamp%[0-9]+%[0-9a-f]{32}.png")
+})
+
+test_that("logging leaves the user's random stream alone", {
+  set.seed(42)
+  expected <- runif(2)
+  set.seed(42)
+  first <- runif(1)
+  random_hex(32)
+  expect_identical(c(first, runif(1)), expected)
+})

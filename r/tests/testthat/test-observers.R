@@ -1,0 +1,21 @@
+test_that("observers hear events, in order, and may fail", {
+  local_session()
+  heard <- list()
+  observer <- list(register_tracking_event = function(event_name, data) {
+    heard[[length(heard) + 1L]] <<- list(event_name, data)
+  })
+  mlflow_register_external_observer(list(register_tracking_event = function(...) stop("mine")))
+  mlflow_register_external_observer(observer)
+  id <- new_experiment()
+  run <- mlflow_start_run(experiment_id = id)
+  mlflow_log_metric("m", 0.1 + 0.2, step = 3)
+  mlflow_end_run("KILLED", end_time = 1234)
+  names <- vapply(heard, `[[`, "", 1)
+  expect_equal(names, c("create_experiment", "create_run", "active_run_id", "active_experiment_id", "log_metric", "set_terminated"))
+  expect_equal(heard[[2]][[2]]$run_id, run$run_id)
+  metric <- heard[[5]][[2]]
+  expect_equal(metric[c("value", "value_num", "step")], list(value = "0.30000000000000004", value_num = 0.1 + 0.2, step = 3))
+  expect_equal(heard[[6]][[2]][c("run_uuid", "status", "end_time")], list(run_uuid = run$run_id, status = "KILLED", end_time = 1234))
+  mlflow_unregister_external_observer(observer)
+  expect_length(getOption("MLflowObservers"), 1)
+})
