@@ -12,7 +12,7 @@ import (
 )
 
 // ParseCSV decodes a CSV body with a header, as R's read.csv(stringsAsFactors = FALSE) would: blanks after commas do not
-// count, each column is logical, integer, double or character by all of its values, and NA or an empty field is missing
+// count (R keeps them in unquoted text), each column is logical, integer, double or character by all of its values, and NA or an empty field is missing
 // (an empty text stays one). A header with one name less than the rows have fields makes the first field the row's name.
 // Column names stay as they are. What is wrong is INVALID_PARAMETER_VALUE with the line.
 func ParseCSV(body []byte, sig *Signature) (*Input, error) {
@@ -71,12 +71,18 @@ func ParseCSV(body []byte, sig *Signature) (*Input, error) {
 		in.Rows = row
 	}
 	for i, name := range names {
-		spec := sig.column(name, i)
-		if spec != nil && spec.Type == "datetime" {
+		typ := ""
+		if spec := sig.column(name, i); spec != nil {
+			typ = spec.Type
+		}
+		switch typ {
+		case "datetime":
 			in.Columns = append(in.Columns, textColumn(name, texts[i], true))
-		} else if spec != nil && spec.Type == "string" {
+		case "string":
 			in.Columns = append(in.Columns, textColumn(name, texts[i], false))
-		} else {
+		case "boolean":
+			in.Columns = append(in.Columns, logicalColumn(name, texts[i]))
+		default:
 			in.Columns = append(in.Columns, sniff(name, texts[i]))
 		}
 	}
@@ -131,14 +137,14 @@ func textColumn(name string, texts []string, emptyIsMissing bool) *Column {
 func sniff(name string, texts []string) *Column {
 	logical, integer, double, any := true, true, true, false
 	for _, s := range texts {
+		if logical && !missing(s) {
+			_, logical = parseLogical(s)
+		}
 		s = strings.Trim(s, " \t")
 		if missing(s) {
 			continue
 		}
 		any = true
-		if logical {
-			_, logical = parseLogical(s)
-		}
 		if integer {
 			integer = isInteger(s)
 		}
@@ -169,14 +175,28 @@ func sniff(name string, texts []string) *Column {
 	return c
 }
 
+// parseLogical takes what R's type.convert() does: the words of Python and SQL stay text.
 func parseLogical(s string) (value, ok bool) {
 	switch s {
-	case "T", "TRUE", "true", "True":
+	case "T", "TRUE":
 		return true, true
-	case "F", "FALSE", "false", "False":
+	case "F", "FALSE":
 		return false, true
 	}
 	return false, false
+}
+
+// logicalColumn reads a column that the signature calls boolean: there the spellings of other languages count as well.
+func logicalColumn(name string, texts []string) *Column {
+	upper := make([]string, len(texts))
+	for i, s := range texts {
+		switch s = strings.TrimRight(s, " \t"); s {
+		case "true", "True", "false", "False":
+			s = strings.ToUpper(s)
+		}
+		upper[i] = s
+	}
+	return sniff(name, upper)
 }
 
 func isInteger(s string) bool {
@@ -204,9 +224,9 @@ func parseSpecial(s string) (float64, bool) {
 		body = s[1:]
 	}
 	switch {
-	case body == "NaN":
+	case strings.EqualFold(body, "nan"):
 		return math.NaN(), true
-	case body == "Inf" || strings.EqualFold(body, "infinity"):
+	case strings.EqualFold(body, "inf") || strings.EqualFold(body, "infinity"):
 		return sign * math.Inf(1), true
 	case strings.HasPrefix(body, "0x") || strings.HasPrefix(body, "0X"):
 		n, err := strconv.ParseUint(body[2:], 16, 53)

@@ -228,6 +228,10 @@ func TestCSVIsReadAsRReadsIt(t *testing.T) {
 	if err != nil || dump(in) != "frame2 zip:string=01234,99999 x:double=1,2 t:datetime=1.7672256e+09,NA" {
 		t.Errorf("with a signature: %v, %v", in, err)
 	}
+	in, err = ParseCSV([]byte("b\ntrue\nFalse\nT\n"), signature(t, `[{"type":"boolean","name":"b"}]`, ""))
+	if err != nil || dump(in) != "frame3 b:logical=1,0,1" {
+		t.Errorf("booleans of other languages: %v, %v", in, err)
+	}
 	_, err = ParseCSV([]byte("x,zip,t\n1,1,2026-01-01\nabc,2,2026-01-01\n"), sig)
 	if err == nil || !strings.Contains(err.Error(), `column "x", row `) {
 		t.Errorf("a text among numbers: %v", err)
