@@ -1,0 +1,12 @@
+// Package tracking owns experiments, runs and what runs log: metrics, params and tags; and searches over them.
+//
+// It stores them in its own tables (migrations/), under the rules of MLflow's REST API: limits, truncation, messages,
+// what repeated calls mean. The points of a metric go to a tail of rows and from there in blocks, whose form package
+// series owns; the value that a run shows for a metric is kept beside them, so that search never reads points.
+//
+// Runs and experiments have an integer id inside and their public id at the edge. Names of metrics, params and tags are
+// stored once per experiment, so what a search costs follows the experiment and not the store. Every change of a run
+// first takes the run's row (a lock on PostgreSQL), so that its latest values, its tail and its cached document agree.
+//
+// Files of runs belong to package artifact, which asks here only for a run's artifact URI.
+package tracking

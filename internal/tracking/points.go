@@ -1,0 +1,184 @@
+package tracking
+
+import (
+	"math"
+
+	"github.com/weir-ml/weir/internal/sqldb"
+	"github.com/weir-ml/weir/internal/tracking/series"
+	"github.com/weir-ml/weir/mlflow"
+)
+
+const (
+	blockFrom = 32   // so many points of one key in one request become a block at once; fewer go to the tail
+	foldAt    = 1024 // so many points in a tail become a block
+)
+
+// metricGroup is what a request logs for one metric, in the order of histories and each point once.
+type metricGroup struct {
+	key    string
+	points []series.Point
+}
+
+// groupMetrics sorts points by key. The keys come in the order in which they are first named.
+func groupMetrics(metrics []mlflow.Metric) []metricGroup {
+	if len(metrics) == 0 {
+		return nil
+	}
+	if len(metrics) == 1 {
+		return []metricGroup{{metrics[0].Key, []series.Point{pointOf(&metrics[0])}}}
+	}
+	at := make(map[string]int)
+	var groups []metricGroup
+	for i := range metrics {
+		m := &metrics[i]
+		j, ok := at[m.Key]
+		if !ok {
+			j = len(groups)
+			at[m.Key] = j
+			groups = append(groups, metricGroup{key: m.Key})
+		}
+		groups[j].points = append(groups[j].points, pointOf(m))
+	}
+	for i := range groups {
+		groups[i].points = series.Sort(groups[i].points)
+	}
+	return groups
+}
+
+func pointOf(m *mlflow.Metric) series.Point {
+	return series.Point{Step: m.Step, Time: m.Timestamp, Value: float64(m.Value)}
+}
+
+// number is a value as the tables hold it: NULL for NaN.
+func number(v float64) *float64 {
+	if math.IsNaN(v) {
+		return nil
+	}
+	return &v
+}
+
+// float reads what number wrote.
+func float(v *float64) float64 {
+	if v == nil {
+		return math.NaN()
+	}
+	return *v
+}
+
+// span is the summary of points that the table latest holds.
+type span struct {
+	first, last series.Point
+	min, max    float64 // NaN when there is nothing else
+}
+
+func spanOf(points []series.Point) span {
+	sum := series.Summarize(points)
+	s := span{first: points[0], last: points[0], min: sum.Min, max: sum.Max}
+	for _, p := range points[1:] {
+		if series.CompareSteps(p, s.first) < 0 {
+			s.first = p
+		}
+		if series.CompareSteps(p, s.last) > 0 {
+			s.last = p
+		}
+	}
+	return s
+}
+
+// upsertLatest takes a span into the row of its metric. The order of values is that of package series: NaN just after 0.
+const upsertLatest = `
+	on conflict (run_id, key_id) do update set
+		value = case when (excluded.step, excluded.ts, coalesce(excluded.value, 0), case when excluded.value is null then 1 else 0 end)
+			> (latest.step, latest.ts, coalesce(latest.value, 0), case when latest.value is null then 1 else 0 end) then excluded.value else latest.value end,
+		step = case when (excluded.step, excluded.ts) > (latest.step, latest.ts) then excluded.step else latest.step end,
+		ts = case when (excluded.step, excluded.ts) > (latest.step, latest.ts) then excluded.ts else latest.ts end,
+		vfirst = case when (excluded.first_step, excluded.first_ts, coalesce(excluded.vfirst, 0), case when excluded.vfirst is null then 1 else 0 end)
+			< (latest.first_step, latest.first_ts, coalesce(latest.vfirst, 0), case when latest.vfirst is null then 1 else 0 end) then excluded.vfirst else latest.vfirst end,
+		first_step = case when (excluded.first_step, excluded.first_ts) < (latest.first_step, latest.first_ts) then excluded.first_step else latest.first_step end,
+		first_ts = case when (excluded.first_step, excluded.first_ts) < (latest.first_step, latest.first_ts) then excluded.first_ts else latest.first_ts end,
+		vmin = case when latest.vmin is null or excluded.vmin < latest.vmin then excluded.vmin else latest.vmin end,
+		vmax = case when latest.vmax is null or excluded.vmax > latest.vmax then excluded.vmax else latest.vmax end`
+
+// writePoints adds points of one metric to a locked run. They are in the order of histories.
+func writePoints(tx *sqldb.Tx, run, key int64, points []series.Point) error {
+	s := spanOf(points)
+	_, err := tx.Exec(`
+		insert into latest (run_id, key_id, value, step, ts, vmin, vmax, vfirst, first_step, first_ts)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`+upsertLatest,
+		run, key, number(s.last.Value), s.last.Step, s.last.Time, number(s.min), number(s.max),
+		number(s.first.Value), s.first.Step, s.first.Time)
+	if err != nil {
+		return err
+	}
+	if len(points) >= blockFrom {
+		return insertBlock(tx, run, key, points)
+	}
+	var seq int64
+	p := points[0]
+	err = tx.QueryRow(`
+		insert into tail (run_id, key_id, seq, step, ts, value)
+		select cast($1 as bigint), cast($2 as bigint), coalesce(max(seq), 0) + 1, cast($3 as bigint), cast($4 as bigint), cast($5 as double precision)
+		from tail where run_id = $1 and key_id = $2 returning seq`, run, key, p.Step, p.Time, number(p.Value)).Scan(&seq)
+	if err != nil {
+		return err
+	}
+	for _, p := range points[1:] {
+		seq++
+		_, err := tx.Exec(`insert into tail (run_id, key_id, seq, step, ts, value) values ($1, $2, $3, $4, $5, $6)`,
+			run, key, seq, p.Step, p.Time, number(p.Value))
+		if err != nil {
+			return err
+		}
+	}
+	if seq < foldAt {
+		return nil
+	}
+	return fold(tx, run, key)
+}
+
+// fold makes a block of a metric's tail.
+func fold(tx *sqldb.Tx, run, key int64) error {
+	points, err := readTail(tx, run, key)
+	if err != nil {
+		return err
+	}
+	if err := insertBlock(tx, run, key, points); err != nil {
+		return err
+	}
+	_, err = tx.Exec(`delete from tail where run_id = $1 and key_id = $2`, run, key)
+	return err
+}
+
+// readTail gives a metric's tail in the order of histories, each point once.
+func readTail(tx *sqldb.Tx, run, key int64) ([]series.Point, error) {
+	rows, err := tx.Query(`select step, ts, value from tail where run_id = $1 and key_id = $2 order by seq`, run, key)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var points []series.Point
+	for rows.Next() {
+		var p series.Point
+		var v *float64
+		if err := rows.Scan(&p.Step, &p.Time, &v); err != nil {
+			return nil, err
+		}
+		p.Value = float(v)
+		points = append(points, p)
+	}
+	return series.Sort(points), rows.Close()
+}
+
+func insertBlock(tx *sqldb.Tx, run, key int64, points []series.Point) error {
+	var seq int64
+	if err := tx.QueryRow(`select coalesce(max(seq), 0) + 1 from seg where run_id = $1 and key_id = $2`, run, key).Scan(&seq); err != nil {
+		return err
+	}
+	s := series.Summarize(points)
+	_, err := tx.Exec(`
+		insert into seg (run_id, key_id, seq, n, step0, step1, ts0, ts1, vmin, vmax, vfirst, vlast, data)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		run, key, seq, s.N, s.MinStep, s.MaxStep, s.MinTime, s.MaxTime, number(s.Min), number(s.Max), number(s.First), number(s.Last),
+		series.Encode(nil, points))
+	return err
+}

@@ -1,0 +1,320 @@
+package tracking
+
+import (
+	"bytes"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/weir-ml/weir/mlflow"
+)
+
+// The two calls that training loops make have a JSON reader of their own, which knows only the form that clients send:
+// any surprise (an escape that is rare, another type, a missing or repeated field) makes it give up, and the general
+// decoder reads the body. So it never has to make a fault's message.
+
+// jsonScan is a position in a body.
+type jsonScan struct {
+	b []byte
+	i int
+}
+
+func (s *jsonScan) space() {
+	for s.i < len(s.b) {
+		switch s.b[s.i] {
+		case ' ', '\n', '\r', '\t':
+			s.i++
+		default:
+			return
+		}
+	}
+}
+
+// is takes the character c if it is next, after white space.
+func (s *jsonScan) is(c byte) bool {
+	s.space()
+	if s.i < len(s.b) && s.b[s.i] == c {
+		s.i++
+		return true
+	}
+	return false
+}
+
+// end tells whether nothing but white space is left.
+func (s *jsonScan) end() bool {
+	s.space()
+	return s.i == len(s.b)
+}
+
+// text takes a plain text; the bytes belong to the body.
+func (s *jsonScan) text() ([]byte, bool) {
+	if !s.is('"') {
+		return nil, false
+	}
+	start := s.i
+	n := bytes.IndexByte(s.b[start:], '"')
+	if n < 0 {
+		return nil, false
+	}
+	text := s.b[start : start+n]
+	ascii := true
+	for _, c := range text {
+		if c == '\\' || c < 0x20 {
+			return nil, false
+		}
+		ascii = ascii && c < utf8.RuneSelf
+	}
+	if !ascii && !utf8.Valid(text) {
+		return nil, false
+	}
+	s.i = start + n + 1
+	return text, true
+}
+
+// number takes the characters of a JSON number.
+func (s *jsonScan) number() ([]byte, bool) {
+	s.space()
+	start := s.i
+	for s.i < len(s.b) {
+		switch c := s.b[s.i]; {
+		case '0' <= c && c <= '9', c == '-', c == '+', c == '.', c == 'e', c == 'E':
+			s.i++
+		default:
+			return s.b[start:s.i], validNumber(s.b[start:s.i])
+		}
+	}
+	return nil, false
+}
+
+// validNumber checks JSON's grammar of numbers.
+func validNumber(b []byte) bool {
+	digits := func() bool {
+		n := 0
+		for n < len(b) && '0' <= b[n] && b[n] <= '9' {
+			n++
+		}
+		b = b[n:]
+		return n > 0
+	}
+	if len(b) > 0 && b[0] == '-' {
+		b = b[1:]
+	}
+	if len(b) > 1 && b[0] == '0' && '0' <= b[1] && b[1] <= '9' {
+		return false
+	}
+	if !digits() {
+		return false
+	}
+	if len(b) > 0 && b[0] == '.' {
+		b = b[1:]
+		if !digits() {
+			return false
+		}
+	}
+	if len(b) > 0 && (b[0] == 'e' || b[0] == 'E') {
+		b = b[1:]
+		if len(b) > 0 && (b[0] == '+' || b[0] == '-') {
+			b = b[1:]
+		}
+		if !digits() {
+			return false
+		}
+	}
+	return len(b) == 0
+}
+
+// integer takes a whole number that is written as one.
+func (s *jsonScan) integer() (int64, bool) {
+	b, ok := s.number()
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(b), 10, 64)
+	return n, err == nil
+}
+
+func (s *jsonScan) float() (mlflow.Float, bool) {
+	b, ok := s.number()
+	if !ok {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(string(b), 64)
+	return mlflow.Float(f), err == nil
+}
+
+// object takes an object and calls field for each name.
+func (s *jsonScan) object(field func(name []byte) bool) bool {
+	if !s.is('{') {
+		return false
+	}
+	if s.is('}') {
+		return true
+	}
+	for {
+		name, ok := s.text()
+		if !ok || !s.is(':') || !field(name) {
+			return false
+		}
+		if s.is('}') {
+			return true
+		}
+		if !s.is(',') {
+			return false
+		}
+	}
+}
+
+// list takes a list and calls item for each element.
+func (s *jsonScan) list(item func() bool) bool {
+	if !s.is('[') {
+		return false
+	}
+	if s.is(']') {
+		return true
+	}
+	for {
+		if !item() {
+			return false
+		}
+		if s.is(']') {
+			return true
+		}
+		if !s.is(',') {
+			return false
+		}
+	}
+}
+
+// names keeps texts that come again and again, so that a batch of one metric has its name once.
+type names map[string]string
+
+func (n names) of(b []byte) string {
+	if s, ok := n[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	n[s] = s
+	return s
+}
+
+// The fields of a metric, as bits of those that were seen.
+const (
+	sawKey = 1 << iota
+	sawValue
+	sawTime
+	sawStep
+)
+
+// metric takes the fields of a metric. Another field is left to other, which says whether it knows it.
+func (s *jsonScan) metric(m *mlflow.Metric, text func([]byte) string, other func(name []byte) bool) (seen int, ok bool) {
+	ok = s.object(func(name []byte) bool {
+		bit := 0
+		fine := false
+		switch string(name) {
+		case "key":
+			bit = sawKey
+			var b []byte
+			if b, fine = s.text(); fine {
+				m.Key = text(b)
+			}
+		case "value":
+			bit = sawValue
+			m.Value, fine = s.float()
+		case "timestamp":
+			bit = sawTime
+			m.Timestamp, fine = s.integer()
+		case "step":
+			bit = sawStep
+			m.Step, fine = s.integer()
+		default:
+			return other(name)
+		}
+		if seen&bit != 0 {
+			return false
+		}
+		seen |= bit
+		return fine
+	})
+	const required = sawKey | sawValue | sawTime
+	return seen, ok && seen&required == required && m.Key != ""
+}
+
+// scanLogMetric reads the usual form of a log-metric body.
+func scanLogMetric(body []byte, req *mlflow.LogMetricRequest) bool {
+	s := jsonScan{b: body}
+	var m mlflow.Metric
+	run, same := "", true
+	_, ok := s.metric(&m, func(b []byte) string { return string(b) }, func(name []byte) bool {
+		if string(name) != "run_id" && string(name) != "run_uuid" {
+			return false
+		}
+		b, ok := s.text()
+		if !ok || len(b) == 0 {
+			return false
+		}
+		if run != "" && run != string(b) { // clients send the id under both names
+			same = false
+		}
+		run = string(b)
+		return true
+	})
+	if !ok || !same || run == "" || !s.end() {
+		return false
+	}
+	*req = mlflow.LogMetricRequest{RunID: run, Key: m.Key, Value: m.Value, Timestamp: m.Timestamp, Step: m.Step}
+	return true
+}
+
+// scanLogBatch reads the usual form of a log-batch body.
+func scanLogBatch(body []byte, req *mlflow.LogBatchRequest) bool {
+	s := jsonScan{b: body}
+	intern := make(names)
+	seen := make(map[string]bool, 4)
+	ok := s.object(func(name []byte) bool {
+		if seen[string(name)] {
+			return false
+		}
+		seen[string(name)] = true
+		switch string(name) {
+		case "run_id":
+			b, ok := s.text()
+			req.RunID = string(b)
+			return ok && len(b) > 0
+		case "metrics":
+			return s.list(func() bool {
+				req.Metrics = append(req.Metrics, mlflow.Metric{})
+				_, ok := s.metric(&req.Metrics[len(req.Metrics)-1], intern.of, func([]byte) bool { return false })
+				return ok
+			})
+		case "params":
+			return s.pairs(&req.Params)
+		case "tags":
+			return s.pairs(&req.Tags)
+		}
+		return false
+	})
+	return ok && req.RunID != "" && s.end()
+}
+
+// pairs takes a list of keys and values.
+func (s *jsonScan) pairs(list *[]mlflow.KeyValue) bool {
+	return s.list(func() bool {
+		var kv mlflow.KeyValue
+		var sawKey, sawValue bool
+		ok := s.object(func(name []byte) bool {
+			b, ok := s.text()
+			switch string(name) {
+			case "key":
+				ok = ok && !sawKey
+				kv.Key, sawKey = string(b), true
+			case "value":
+				ok = ok && !sawValue
+				kv.Value, sawValue = string(b), true
+			default:
+				return false
+			}
+			return ok
+		})
+		*list = append(*list, kv)
+		return ok && kv.Key != ""
+	})
+}

@@ -1,0 +1,511 @@
+package tracking
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/weir-ml/weir/internal/api"
+	"github.com/weir-ml/weir/internal/search"
+	"github.com/weir-ml/weir/internal/sqldb"
+	"github.com/weir-ml/weir/mlflow"
+)
+
+// probeLimit is how many matches of one condition are few enough to start from them and sort.
+const probeLimit = 2000
+
+const maxResultsTooBig = "Invalid value %d for parameter 'max_results' supplied:  Hint: Value was of type 'int'. It must be at most 50000. See the API docs for more information about request parameters."
+
+// SearchRuns finds runs of the given experiments. Values sort before NaN, NaN before missing; ties go to the later start
+// and then the lesser id.
+func (s *Store) SearchRuns(ctx context.Context, req *mlflow.SearchRunsRequest) (*mlflow.SearchRunsResponse, error) {
+	limit, err := pageSize(req.MaxResults.Value, req.MaxResults.Set, 1000, maxResultsTooBig)
+	if err != nil {
+		return nil, err
+	}
+	o := search.Options{Now: s.o.Now()}
+	filter, err := search.Runs.Parse(req.Filter, o)
+	if err != nil {
+		return nil, err
+	}
+	order, err := search.Runs.ParseOrderBy(req.OrderBy, o)
+	if err != nil {
+		return nil, err
+	}
+	after, err := decodeToken(req.PageToken, runKinds(order))
+	if err != nil {
+		return nil, err
+	}
+	scope := api.ScopeOf(ctx, "experiment")
+	resp := &mlflow.SearchRunsResponse{}
+	return resp, s.db.Read(ctx, func(tx *sqldb.Tx) error {
+		merged, err := s.runLists(tx, req, scope, filter, order, after, limit)
+		if err != nil {
+			return err
+		}
+		var runs []run
+		for len(runs) < limit {
+			hit, err := merged.next()
+			if err != nil {
+				return err
+			}
+			if hit == nil {
+				break
+			}
+			runs = append(runs, hit.run)
+			after = hit.places
+		}
+		if len(runs) == limit {
+			more, err := merged.peek()
+			if err != nil {
+				return err
+			}
+			if more {
+				resp.NextPageToken = encodeToken(after)
+			}
+		}
+		resp.Runs, err = s.fullRuns(tx, runs)
+		return err
+	})
+}
+
+// runLists plans the search in each experiment; unknown experiments and those out of scope have no runs.
+func (s *Store) runLists(tx *sqldb.Tx, req *mlflow.SearchRunsRequest, scope api.Scope, filter search.Expr, order []search.OrderKey,
+	after []place, limit int,
+) (*mergedRuns, error) {
+	m := &mergedRuns{}
+	seen := make(map[string]bool)
+	var exps []experiment
+	for _, id := range req.ExperimentIDs {
+		e, err := findExperiment(tx, id, false)
+		if isUser(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !seen[e.ExperimentID] && visible(scope, e.ExperimentID) {
+			seen[e.ExperimentID] = true
+			exps = append(exps, e)
+		}
+	}
+	for _, e := range exps {
+		l := &runList{
+			s: s, tx: tx, exp: e, view: req.RunViewType, order: order, after: after,
+			size: max(16, (limit+1+len(exps)-1)/len(exps)),
+		}
+		l.inSQL, l.inGo = split(filter)
+		if err := l.plan(); err != nil {
+			return nil, err
+		}
+		m.lists = append(m.lists, l)
+		m.columns = l.columns
+	}
+	return m, nil
+}
+
+// runHit is a run that was found, with its place in the order.
+type runHit struct {
+	run    run
+	places []place
+}
+
+// mergedRuns joins the lists of several experiments.
+type mergedRuns struct {
+	lists   []*runList
+	columns []column
+}
+
+func (m *mergedRuns) first() (best *runList, err error) {
+	for _, l := range m.lists {
+		hit, err := l.head()
+		if err != nil {
+			return nil, err
+		}
+		if hit == nil {
+			continue
+		}
+		if best == nil || comparePlaces(m.columns, hit.places, best.buf[0].places) < 0 {
+			best = l
+		}
+	}
+	return best, nil
+}
+
+func (m *mergedRuns) next() (*runHit, error) {
+	l, err := m.first()
+	if err != nil || l == nil {
+		return nil, err
+	}
+	hit := l.buf[0]
+	l.buf = l.buf[1:]
+	return &hit, nil
+}
+
+func (m *mergedRuns) peek() (bool, error) {
+	l, err := m.first()
+	return l != nil, err
+}
+
+// runList finds the runs of one experiment in order, some at a time.
+type runList struct {
+	s     *Store
+	tx    *sqldb.Tx
+	exp   experiment
+	view  mlflow.ViewType
+	inSQL search.Expr // decided by the database
+	inGo  search.Expr // decided here
+	order []search.OrderKey
+	after []place
+	size  int // rows of one query
+
+	columns []column
+	joins   []orderJoin // for each order key
+	drive   *search.Term
+	driveID int64
+	phases  []int // the classes of the first key that are still to be walked; nil: all in one query
+	empty   bool
+	buf     []runHit
+}
+
+// orderJoin is the table that holds an order key's values.
+type orderJoin struct {
+	table, alias string
+	key          int64
+}
+
+var runAttributes = map[string]string{
+	"run_id": "r.uuid", "run_name": "r.name", "status": "r.status", "user_id": "r.user_id", "artifact_uri": "r.artifact_uri",
+	"start_time": "r.start_time", "end_time": "r.end_time",
+}
+
+var keyTables = map[search.Entity]struct {
+	table string
+	kind  int
+}{
+	search.Metric: {"latest", kindMetric}, search.Param: {"param", kindParam}, search.Tag: {"tag", kindTag},
+}
+
+// foldColumn gives the column of latest that holds a metric's value, or its least one and so on.
+func foldColumn(f search.Fold) string {
+	switch f {
+	case search.Min:
+		return "vmin"
+	case search.Max:
+		return "vmax"
+	case search.First:
+		return "vfirst"
+	}
+	return "value"
+}
+
+// runKinds gives the kinds of the columns by which runs are sorted.
+func runKinds(order []search.OrderKey) []byte {
+	var kinds []byte
+	byStart := false
+	for _, k := range order {
+		switch {
+		case k.Entity == search.Metric:
+			kinds = append(kinds, 'f')
+		case k.Entity == search.Attribute && (k.Key == "start_time" || k.Key == "end_time"):
+			kinds = append(kinds, 'i')
+			byStart = byStart || k.Key == "start_time"
+		default:
+			kinds = append(kinds, 's')
+		}
+	}
+	if !byStart {
+		kinds = append(kinds, 'i')
+	}
+	return append(kinds, 's')
+}
+
+// plan fixes the columns and chooses where the search starts.
+func (l *runList) plan() error {
+	byStart := false
+	for i, k := range l.order {
+		c := column{kind: runKinds(l.order)[i], desc: k.Desc}
+		j := orderJoin{}
+		if k.Entity == search.Attribute {
+			c.expr = runAttributes[k.Key]
+			if k.Key == "end_time" {
+				c.class = "case when r.end_time is null then 2 else 0 end"
+			}
+			byStart = byStart || k.Key == "start_time"
+		} else {
+			t := keyTables[k.Entity]
+			key, ok, err := l.s.lookupKey(l.tx, keyRef{l.exp.id, t.kind, k.Key})
+			if err != nil {
+				return err
+			}
+			if !ok {
+				c.fixed = classMissing
+			} else {
+				j = orderJoin{table: t.table, alias: "k" + string(rune('a'+i/26)) + string(rune('a'+i%26)), key: key}
+				value := "value"
+				if k.Entity == search.Metric {
+					value = foldColumn(k.Fold)
+				}
+				c.expr = j.alias + "." + value
+				c.class = "case when " + j.alias + ".run_id is null then 2 when " + c.expr + " is null then 1 else 0 end"
+			}
+		}
+		l.columns = append(l.columns, c)
+		l.joins = append(l.joins, j)
+	}
+	if !byStart {
+		l.columns = append(l.columns, column{expr: "r.start_time", kind: 'i', desc: true})
+		l.joins = append(l.joins, orderJoin{})
+	}
+	l.columns = append(l.columns, column{expr: "r.uuid", kind: 's'})
+	l.joins = append(l.joins, orderJoin{})
+	if err := l.chooseDrive(); err != nil || l.empty || l.drive != nil {
+		return err
+	}
+	if len(l.order) > 0 && l.joins[0].table != "" && (l.order[0].Fold == search.Latest || l.order[0].Fold == search.Last) {
+		l.phases = []int{classValue, classNaN, classMissing}
+		if l.order[0].Entity != search.Metric {
+			l.phases = []int{classValue, classMissing}
+		}
+	}
+	return nil
+}
+
+// chooseDrive looks for the condition that fewest runs fulfil, counting no further than probeLimit, and finds out that
+// there is nothing when one of the conditions has no match at all.
+func (l *runList) chooseDrive() error {
+	terms := []search.Expr{l.inSQL}
+	if and, ok := l.inSQL.(search.And); ok {
+		terms = and
+	}
+	best := probeLimit
+	for _, e := range terms {
+		t, ok := e.(*search.Term)
+		if !ok || !drives(t) {
+			continue
+		}
+		table := keyTables[t.Entity]
+		key, ok, err := l.s.lookupKey(l.tx, keyRef{l.exp.id, table.kind, t.Key})
+		if err != nil {
+			return err
+		}
+		if !ok {
+			l.empty = true
+			return nil
+		}
+		q := &query{tx: l.tx}
+		c := conditions{query: q}
+		sql := `select count(*) from (select 1 from ` + table.table + ` d where d.key_id = ` + q.arg(key) + l.driveCondition(&c, t) +
+			` limit ` + q.arg(int64(probeLimit)) + `) as probe`
+		var n int
+		if err := l.tx.QueryRow(sql, q.args...).Scan(&n); err != nil {
+			return err
+		}
+		if n == 0 {
+			l.empty = true
+			return nil
+		}
+		if n < best {
+			best, l.drive, l.driveID = n, t, key
+		}
+	}
+	return nil
+}
+
+// drives tells whether an index leads from a condition to its runs.
+func drives(t *search.Term) bool {
+	switch t.Entity {
+	case search.Param, search.Tag:
+		return t.Op == search.Eq
+	case search.Metric:
+		return t.Fold == search.Latest && slices.Contains([]search.Op{search.Eq, search.Lt, search.Le, search.Gt, search.Ge}, t.Op)
+	}
+	return false
+}
+
+func (l *runList) driveCondition(c *conditions, t *search.Term) string {
+	if t.Type == search.Text {
+		return " and substr(d.value, 1, 128) = " + c.arg(head(t.Text)) + " and d.value = " + c.arg(t.Text)
+	}
+	return " and " + c.compare(t, "d.value")
+}
+
+// head gives the first run that was found and not taken yet, nil when there is none.
+func (l *runList) head() (*runHit, error) {
+	for len(l.buf) == 0 && !l.empty {
+		if err := l.fill(); err != nil {
+			return nil, err
+		}
+	}
+	if len(l.buf) == 0 {
+		return nil, nil
+	}
+	return &l.buf[0], nil
+}
+
+// fill runs the next query.
+func (l *runList) fill() error {
+	phase := -1
+	if l.phases != nil {
+		for len(l.phases) > 0 && l.after != nil && l.after[0].Class > l.phases[0] {
+			l.phases = l.phases[1:]
+		}
+		if len(l.phases) == 0 {
+			l.empty = true
+			return nil
+		}
+		phase = l.phases[0]
+	}
+	hits, err := l.query(phase)
+	if err != nil {
+		return err
+	}
+	if len(hits) > 0 {
+		l.after = hits[len(hits)-1].places
+	}
+	if len(hits) < l.size {
+		if phase >= 0 && len(l.phases) > 1 {
+			l.phases = l.phases[1:]
+			if l.after != nil && l.after[0].Class <= phase {
+				l.after = nil // the next class begins at its first run
+			}
+		} else {
+			l.empty = true
+		}
+	}
+	if l.inGo != nil {
+		if hits, err = l.recheck(hits); err != nil {
+			return err
+		}
+	}
+	l.buf = hits
+	return nil
+}
+
+// query finds runs behind l.after; with a phase only those whose first key has that class.
+func (l *runList) query(phase int) ([]runHit, error) {
+	q := &query{tx: l.tx}
+	columns := slices.Clone(l.columns)
+	join := " join "
+	if l.tx.Dialect() == sqldb.SQLite {
+		join = " cross join " // SQLite then keeps the order of the tables
+	}
+	var from strings.Builder
+	var where []string
+	c := conditions{query: q, attribute: runAttributes, keyed: func(t *search.Term, cond func(string) string) (string, error) { return l.keyed(q, t, cond) }}
+	first := 0
+	switch {
+	case l.drive != nil:
+		from.WriteString(keyTables[l.drive.Entity].table + " d" + join + "run r on r.id = d.run_id")
+		where = append(where, "d.key_id = "+q.arg(l.driveID)+l.driveCondition(&c, l.drive))
+	case phase == classValue || phase == classNaN:
+		j := l.joins[0]
+		first = 1
+		from.WriteString(j.table + " " + j.alias + join + "run r on r.id = " + j.alias + ".run_id")
+		where = append(where, j.alias+".key_id = "+q.arg(j.key))
+		columns[0].class = ""
+		if phase == classNaN {
+			columns[0] = column{fixed: classMissing, kind: 'f'} // all alike
+			where = append(where, j.alias+".value is null")
+		} else {
+			where = append(where, j.alias+".value is not null")
+			columns[0].hint = j.alias + ".value"
+			if columns[0].kind == 's' {
+				columns[0].hint = "substr(" + j.alias + ".value, 1, 128)"
+			}
+		}
+	case phase == classMissing:
+		j := l.joins[0]
+		first = 1
+		from.WriteString("run r")
+		columns[0] = column{fixed: classMissing, kind: columns[0].kind}
+		where = append(where, "not exists (select 1 from "+j.table+" x where x.run_id = r.id and x.key_id = "+q.arg(j.key)+")")
+	default:
+		from.WriteString("run r")
+	}
+	for _, j := range l.joins[first:] {
+		if j.table != "" {
+			from.WriteString(" left join " + j.table + " " + j.alias + " on " + j.alias + ".run_id = r.id and " + j.alias + ".key_id = " + q.arg(j.key))
+		}
+	}
+	where = append(where, "r.exp_id = "+q.arg(l.exp.id))
+	switch l.view {
+	case mlflow.DeletedOnly:
+		where = append(where, "r.deleted = 1")
+	case mlflow.All:
+	default:
+		where = append(where, "r.deleted = 0")
+	}
+	if l.inSQL != nil {
+		condition, err := c.of(l.inSQL)
+		if err != nil {
+			return nil, err
+		}
+		where = append(where, condition)
+	}
+	if l.after != nil {
+		after := slices.Clone(l.after)
+		if phase >= classNaN {
+			after[0] = place{Class: classMissing} // equal in all rows of this phase
+		}
+		where = append(where, q.behind(columns, after))
+	}
+	sql := `select r.id, r.uuid, r.name, r.user_id, r.status, r.start_time, r.end_time, r.artifact_uri, r.deleted` + selectList(columns) +
+		` from ` + from.String() + ` where ` + strings.Join(where, " and ") + ` order by ` + orderBy(columns) + ` limit ` + q.arg(int64(l.size))
+	return l.read(sql, q.args, columns, phase)
+}
+
+func (l *runList) read(sql string, args []any, columns []column, phase int) ([]runHit, error) {
+	rows, err := l.tx.Query(sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var hits []runHit
+	for rows.Next() {
+		r := run{exp: l.exp.id}
+		var end *int64
+		var status string
+		dst := []any{&r.id, &r.RunID, &r.RunName, &r.UserID, &status, &r.StartTime, &end, &r.ArtifactURI, &r.deleted}
+		values := make([]placeScan, len(columns))
+		for i, c := range columns {
+			dst = append(dst, values[i].targets(c.kind)...)
+		}
+		if err := rows.Scan(dst...); err != nil {
+			return nil, err
+		}
+		r.RunUUID, r.ExperimentID, r.Status, r.LifecycleStage = r.RunID, l.exp.ExperimentID, mlflow.RunStatus(status), stage(r.deleted)
+		if end != nil {
+			r.EndTime = *end
+		}
+		places := make([]place, len(values))
+		for i := range values {
+			places[i] = values[i].place()
+		}
+		if phase >= 0 {
+			places[0].Class = phase
+		}
+		hits = append(hits, runHit{r, places})
+	}
+	return hits, rows.Close()
+}
+
+// keyed gives the condition of a term on a metric, param or tag. Runs have no datasets yet.
+func (l *runList) keyed(q *query, t *search.Term, condition func(string) string) (string, error) {
+	table, ok := keyTables[t.Entity]
+	if !ok {
+		return missing(t), nil
+	}
+	key, ok, err := l.s.lookupKey(l.tx, keyRef{l.exp.id, table.kind, t.Key})
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return missing(t), nil
+	}
+	value := "x.value"
+	if t.Entity == search.Metric {
+		value = "x." + foldColumn(t.Fold)
+	}
+	return exists(t, "select 1 from "+table.table+" x where x.run_id = r.id and x.key_id = "+q.arg(key), condition, value), nil
+}
