@@ -278,18 +278,17 @@ func (s *Store) fromModel(tx *sqldb.Tx, req *mlflow.CreateModelVersionRequest, f
 
 // findByURI finds the version that a models:/ URI names.
 func findByURI(tx *sqldb.Tx, uri mlflow.ModelURI) (version, error) {
+	model, err := findModel(tx, uri.Name, "")
+	if err != nil {
+		return version{}, err
+	}
 	if uri.Version != "" {
 		return findVersion(tx, uri.Name, uri.Version)
 	}
 	var number int64
-	var err error
 	if uri.Stage != "" {
-		var stage string
-		if stage, err = canonicalStage(uri.Stage); err != nil {
-			return version{}, err
-		}
-		var model int64
-		if model, err = findModel(tx, uri.Name, ""); err != nil {
+		stage, err := canonicalStage(uri.Stage)
+		if err != nil {
 			return version{}, err
 		}
 		err = tx.QueryRow(`
@@ -298,19 +297,21 @@ func findByURI(tx *sqldb.Tx, uri mlflow.ModelURI) (version, error) {
 		if errors.Is(err, sqldb.ErrNoRows) {
 			return version{}, mlflow.Errorf(mlflow.CodeResourceDoesNotExist, "No versions of model with name '%s' and stage '%s' found", uri.Name, stage)
 		}
+		if err != nil {
+			return version{}, err
+		}
 	} else {
 		alias := uri.Alias
 		if uri.Latest {
 			alias = "latest"
 		}
-		var id int64
-		if id, err = findAlias(tx, uri.Name, alias); err != nil {
+		id, err := findAlias(tx, uri.Name, alias)
+		if err != nil {
 			return version{}, err
 		}
-		err = tx.QueryRow(`select version from model_version where id = $1`, id).Scan(&number)
-	}
-	if err != nil {
-		return version{}, err
+		if err := tx.QueryRow(`select version from model_version where id = $1`, id).Scan(&number); err != nil {
+			return version{}, err
+		}
 	}
 	return findVersion(tx, uri.Name, strconv.FormatInt(number, 10))
 }

@@ -2,7 +2,6 @@ package search
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -100,20 +99,9 @@ func (p *parser) fail(pos int, format string, args ...any) error {
 	return invalid("%s (column %d)", fmt.Sprintf(format, args...), p.column(pos))
 }
 
-// junk refuses what cannot be part of a filter at this token.
+// junk refuses tokens that cannot be part of a filter where they stand.
 func (p *parser) junk(tokens ...token) error {
-	var b strings.Builder
-	for _, t := range tokens {
-		if b.Len() > 0 {
-			b.WriteString(", ")
-		}
-		if p.g.quoteJunk {
-			b.WriteString("'" + t.raw + "'")
-		} else {
-			b.WriteString(t.raw)
-		}
-	}
-	return p.fail(tokens[0].pos, "Invalid clause(s) in filter string: %s", b.String())
+	return p.fail(tokens[0].pos, "Invalid clause(s) in filter string: %s", p.listed(tokens))
 }
 
 // junkSince refuses the clause that began at token number start and cannot be finished at the current token.
@@ -122,12 +110,25 @@ func (p *parser) junkSince(start int) error {
 	for k := p.tokens[end]; k.kind != tokEnd && !k.is("AND") && end-start < 8; k = p.tokens[end] {
 		end++
 	}
-	if end == start {
-		return p.fail(p.tokens[start].pos, "Invalid clause(s) in filter string: a clause is missing")
+	return p.fail(p.peek().pos, "Invalid clause(s) in filter string: %s", p.listed(p.tokens[start:end]))
+}
+
+// missing refuses a filter that ends, or goes on with AND, where a clause should be.
+func (p *parser) missing() error {
+	return p.fail(p.peek().pos, "Invalid clause(s) in filter string: a clause is missing")
+}
+
+// listed writes tokens as MLflow's messages do.
+func (p *parser) listed(tokens []token) string {
+	quote := ""
+	if p.g.quoteJunk {
+		quote = "'"
 	}
-	err := p.junk(p.tokens[start:end]...).(*mlflow.Error)
-	text, _, _ := strings.Cut(err.Message, " (column ")
-	return p.fail(p.peek().pos, "%s", text)
+	raw := make([]string, len(tokens))
+	for i, t := range tokens {
+		raw[i] = quote + t.raw + quote
+	}
+	return strings.Join(raw, ", ")
 }
 
 // or reads clauses joined by OR.
@@ -180,13 +181,13 @@ func (p *parser) and() (Expr, error) {
 	}
 	switch len(list) {
 	case 0:
-		if p.i > start && p.peek().kind == tokEnd && p.depth == 0 && start == 0 {
+		switch t := p.peek(); {
+		case t.kind != tokEnd:
+			return nil, p.junk(t)
+		case p.i > start:
 			return nil, p.junk(p.tokens[start:p.i]...)
 		}
-		if t := p.peek(); t.kind != tokEnd {
-			return nil, p.junk(t)
-		}
-		return nil, p.fail(len(p.s), "Invalid clause(s) in filter string: a clause is missing")
+		return nil, p.missing()
 	case 1:
 		return list[0], nil
 	}
@@ -296,11 +297,9 @@ func foldOf(name, after token) Fold {
 func (p *parser) checkLeft(start int, left token) error {
 	after := p.peek()
 	switch {
-	case left.kind == tokEnd || left.kind == tokJunk:
-		p.i = start
-		if left.kind == tokEnd {
-			return p.fail(left.pos, "Invalid clause(s) in filter string: a clause is missing")
-		}
+	case left.kind == tokEnd:
+		return p.missing()
+	case left.kind == tokJunk:
 		return p.junk(left)
 	case left.kind == tokPath || left.kind == tokText && left.raw[0] == '"':
 		if after.kind == tokCompare || p.atWordOp() {
@@ -336,86 +335,4 @@ func (p *parser) glued(t token) int {
 		end = k.end
 	}
 	return end
-}
-
-// target is what a term looks at.
-type target struct {
-	entity Entity
-	key    string
-	attr   attribute
-	typ    Type
-	fold   Fold
-	pos    int
-}
-
-// target reads a name: an entity, a dot and a key, or an attribute alone.
-func (p *parser) target(t token) (target, error) {
-	g := p.g
-	word, key, dotted := strings.Cut(t.raw, ".")
-	if !dotted {
-		return p.attribute(t, t.raw, false)
-	}
-	e, ok := g.entity(trimTicks(word), p.o.Strict)
-	if !ok {
-		return target{}, p.fail(t.pos, "Invalid entity type '%s'. %s", word, g.listEntities)
-	}
-	if e == Attribute {
-		return p.attribute(t, key, false)
-	}
-	to := target{entity: e, key: unquote(key)}
-	switch {
-	case to.key == "":
-		return target{}, p.junk(t)
-	case p.o.Strict && key == to.key && digitWord(key):
-		return target{}, p.junk(t)
-	case e == Metric:
-		to.typ = Number
-	case e == Dataset && !slices.Contains(g.datasetKeys, to.key):
-		return target{}, p.fail(t.pos, "Invalid dataset key '%s' specified. Valid keys are '%s'", to.key, pySet(g.datasetKeys))
-	}
-	return to, nil
-}
-
-// attribute finds an attribute by its name or another name of it.
-func (p *parser) attribute(t token, raw string, order bool) (target, error) {
-	g := p.g
-	name := unquote(raw)
-	quotes := name != raw
-	if alias, ok := g.aliases[name]; ok && !(order && strings.Contains(name, " ") && p.o.Strict) {
-		name = alias
-	}
-	if alias, ok := g.orderAliases[name]; ok && order {
-		name = alias
-	}
-	a, ok := g.attributes[name]
-	if !ok || order && !a.order || !order && a.noFilter || quotes && !order && g.noQuotedAttr && p.o.Strict {
-		return target{}, p.fail(t.pos, "Invalid attribute key '%s' specified. Valid keys are '%s'",
-			unquote(raw), pySet(g.attributeKeys(order)))
-	}
-	return target{entity: Attribute, key: name, attr: a, typ: a.typ}, nil
-}
-
-// digitWord says whether a word of a bare key is all digits, which upstream's tokenizer takes for a number.
-func digitWord(key string) bool {
-	for word := range strings.SplitSeq(key, ".") {
-		if word != "" && strings.Trim(word, "0123456789") == "" {
-			return true
-		}
-	}
-	return false
-}
-
-func trimTicks(s string) string {
-	if len(s) > 1 && s[0] == '`' && s[len(s)-1] == '`' {
-		return s[1 : len(s)-1]
-	}
-	return s
-}
-
-// unquote takes off quotes that go around the whole of s; quotes around a part of a key belong to the key.
-func unquote(s string) string {
-	if len(s) > 1 && strings.IndexByte("`'\"", s[0]) >= 0 && strings.IndexByte(s[1:], s[0]) == len(s)-2 {
-		return s[1 : len(s)-1]
-	}
-	return s
 }
