@@ -22,19 +22,19 @@ import (
 
 // Config says what to serve and how. Only Dir has no default.
 type Config struct {
-	Dir          string        // the model's folder: model.Fetch gives it
-	Workers      int           // R processes; the number of CPUs, at most 4, when 0
-	Timeout      time.Duration // for one request, its wait in the queue included; 60 s when 0
-	StartTimeout time.Duration // for an R process to load the model; 2 min when 0
-	QueueLimit   int           // requests that may wait; 64 for each worker when 0
-	MaxBody      int64         // bytes of one request's body; 100 MiB when 0
-	Rscript      string        // the program; "Rscript" on PATH when empty
-	RLibs        []string      // R's library paths, instead of the ones that the model recorded
-	PassEnv      []string      // names of environment variables that workers see beside the standard ones
-	Getenv       func(string) string
-	Version      string // what /version answers
-	Debug        bool   // answers to failed predictions carry R's call and traceback
-	Bare         bool   // Predict writes the predictions alone, as `mlflow rfunc predict` does
+	Dir          string              // the model's folder: model.Fetch gives it
+	Workers      int                 // R processes; the number of CPUs, at most 4, when 0
+	Timeout      time.Duration       // for one request, its wait in the queue included; 60 s when 0
+	StartTimeout time.Duration       // for an R process to load the model; 2 min when 0
+	QueueLimit   int                 // requests that may wait; 64 for each worker when 0
+	MaxBody      int64               // bytes of one request's body; 100 MiB when 0
+	Rscript      string              // the program; "Rscript" on PATH when empty
+	RLibs        []string            // R's library paths, instead of the ones that the model recorded
+	PassEnv      []string            // names of environment variables that workers see beside the standard ones
+	Getenv       func(string) string // the server's environment; without it workers get a PATH and a locale only
+	Version      string              // what /version answers
+	Debug        bool                // answers to failed predictions carry R's call and traceback
+	Bare         bool                // Predict writes the predictions alone, as `mlflow rfunc predict` does
 	Logger       *slog.Logger
 }
 
@@ -58,7 +58,7 @@ func (c *Config) setDefaults() {
 		c.Rscript = "Rscript"
 	}
 	if c.Getenv == nil {
-		c.Getenv = os.Getenv
+		c.Getenv = func(string) string { return "" }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -176,6 +176,9 @@ func environment(cfg *Config, recorded []string) []string {
 		if v := cfg.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}
+	}
+	if cfg.Getenv("PATH") == "" {
+		env = append(env, "PATH=/usr/local/bin:/usr/bin:/bin") // R's own start script needs one
 	}
 	locale := "C.UTF-8"
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {

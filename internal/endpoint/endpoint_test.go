@@ -85,7 +85,7 @@ func workersOf(pid int) []string {
 // serve starts an endpoint of one of the test models behind an HTTP server and waits until it is ready.
 func serve(t *testing.T, name string, change func(*Config)) (*Endpoint, *httptest.Server) {
 	t.Helper()
-	cfg := Config{Dir: filepath.Join(modelsDir, name), Workers: 1, Timeout: 20 * time.Second, Version: "3.0.0", Logger: slog.New(slog.DiscardHandler)}
+	cfg := Config{Dir: filepath.Join(modelsDir, name), Workers: 1, Timeout: 20 * time.Second, Version: "3.0.0", Getenv: os.Getenv, Logger: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&cfg)
 	}
