@@ -14,6 +14,10 @@ import (
 func TypeScript(routes []Route) []byte {
 	var b strings.Builder
 	b.WriteString("// Made from the route table by `make gen`. Do not edit.\n")
+	fmt.Fprintf(&b, "\n/** A number; NaN and the infinities travel as texts. */\nexport type Float = %s;\n", tsType(reflect.TypeFor[mlflow.Float]()))
+	for _, t := range enumTypes(routes) {
+		fmt.Fprintf(&b, "export type %s = %s;\n", t.Name(), tsType(t))
+	}
 	for _, t := range messageTypes(routes) {
 		fmt.Fprintf(&b, "\nexport interface %s {\n", t.Name())
 		for _, p := range properties(t) {
@@ -233,6 +237,20 @@ func messageTypes(routes []Route) []reflect.Type {
 	types := make([]reflect.Type, 0, len(seen))
 	for _, t := range seen {
 		types = append(types, t)
+	}
+	slices.SortFunc(types, func(a, b reflect.Type) int { return strings.Compare(a.Name(), b.Name()) })
+	return types
+}
+
+// enumTypes gives the enumerations that messages hold, by name.
+func enumTypes(routes []Route) []reflect.Type {
+	var types []reflect.Type
+	for _, t := range messageTypes(routes) {
+		for _, p := range properties(t) {
+			if e := plain(p.typ); enumNames(e) != nil && !slices.Contains(types, e) {
+				types = append(types, e)
+			}
+		}
 	}
 	slices.SortFunc(types, func(a, b reflect.Type) int { return strings.Compare(a.Name(), b.Name()) })
 	return types

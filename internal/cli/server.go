@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"time"
 
@@ -37,6 +38,9 @@ func (a *app) serverCommand(name string) *cobra.Command {
 			}
 			if c.ArtifactsOnly && cmd.Flags().Changed("backend-store-uri") {
 				return usagef("--artifacts-only serves no store; leave --backend-store-uri out")
+			}
+			if err := a.storeLimits(&c); err != nil {
+				return err
 			}
 			c.NoServeArtifacts = !serve
 			c.Guard.AllowedHosts, c.Guard.AllowedOrigins = hosts, origins
@@ -97,6 +101,25 @@ func (a *app) serverCommand(name string) *cobra.Command {
 	env(cmd, "x-frame-options", "MLFLOW_SERVER_X_FRAME_OPTIONS")
 	env(cmd, "disable-security-middleware", "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE")
 	return cmd
+}
+
+// storeLimits reads what MLflow sets by variables alone.
+func (a *app) storeLimits(c *server.Config) error {
+	c.RejectLongValues = strings.EqualFold(a.getenv("MLFLOW_TRUNCATE_LONG_VALUES"), "false")
+	for scheme := range strings.SplitSeq(a.getenv("MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES"), ",") {
+		if scheme = strings.TrimSpace(scheme); scheme != "" {
+			c.HostSchemes = append(c.HostSchemes, scheme)
+		}
+	}
+	const pattern = "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX"
+	if text := a.getenv(pattern); text != "" {
+		re, err := regexp.Compile(text)
+		if err != nil {
+			return usagef("%s: %v", pattern, err)
+		}
+		c.VersionSourcePattern = re
+	}
+	return nil
 }
 
 // inverted is the flag --no-x of a boolean x: the last of the two on the command line wins.

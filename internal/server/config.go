@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -22,6 +23,13 @@ type Config struct {
 	NoServeArtifacts bool
 	// ArtifactsOnly serves nothing but the artifact routes.
 	ArtifactsOnly bool
+
+	// RejectLongValues answers 400 to long param and tag values instead of cutting them.
+	RejectLongValues bool
+	// HostSchemes are the schemes that name a foreign host and are accepted all the same in artifact locations.
+	HostSchemes []string
+	// VersionSourcePattern, when set, must be found in the source of every new model version.
+	VersionSourcePattern *regexp.Regexp
 
 	Host string // 127.0.0.1 when empty
 	Port int    // 0 lets the system choose

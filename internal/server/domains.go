@@ -2,24 +2,56 @@ package server
 
 import (
 	"context"
-	"io"
+	"fmt"
 
 	"github.com/weir-ml/weir/internal/api"
+	"github.com/weir-ml/weir/internal/artifact"
+	"github.com/weir-ml/weir/internal/registry"
 	"github.com/weir-ml/weir/internal/sqldb"
+	"github.com/weir-ml/weir/internal/tracking"
+	"github.com/weir-ml/weir/mlflow"
 )
 
 // domain is what a store or a runner offers the server.
 type domain interface{ Mount(rt *api.Router) }
 
-// openDomains opens the database and builds every domain on it, in the order in which they need each other. What is
-// given in closers is closed in reverse order, also after an error.
-func (s *Server) openDomains(ctx context.Context) (domains []domain, err error) {
+// openDomains opens the database and builds every domain on it, in the order in which they need each other. What goes
+// into s.closers is closed in the opposite order, also after an error.
+func (s *Server) openDomains(ctx context.Context) ([]domain, error) {
 	db, err := s.openDatabase(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open the store %s: %w", s.store, err)
+	}
+	s.closers = append(s.closers, db)
+	root, destination := s.config.artifactPlaces(s.store)
+	if hasScheme(destination) {
+		return nil, fmt.Errorf("artifacts destination %q: only a local folder can be served", destination)
+	}
+
+	runs, err := tracking.New(db, tracking.Options{
+		DefaultArtifactRoot: root, WorkDir: s.config.Dir, RejectLongValues: s.config.RejectLongValues,
+	})
 	if err != nil {
 		return nil, err
 	}
-	s.closers = append(s.closers, db)
-	return nil, nil
+	s.closers = append(s.closers, runs)
+	models, err := registry.New(db, registry.Options{
+		Runs: runs, SourcePattern: s.config.VersionSourcePattern, HostSchemes: s.config.HostSchemes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	files, err := artifact.New(ctx, db, artifact.Options{
+		Root: destination, Runs: runs, Versions: versions{models},
+		// A folder's clients find its files through the proxy, whatever the experiments' locations say.
+		Disabled: s.config.NoServeArtifacts && s.store.Folder == "",
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, files)
+
+	return []domain{runs, models, files}, nil
 }
 
 func (s *Server) openDatabase(ctx context.Context) (*sqldb.DB, error) {
@@ -29,4 +61,13 @@ func (s *Server) openDatabase(ctx context.Context) (*sqldb.DB, error) {
 	return sqldb.Open(ctx, s.store.Database())
 }
 
-var _ io.Closer = (*sqldb.DB)(nil)
+// versions tells the artifact store where the files of model versions are.
+type versions struct{ models *registry.Store }
+
+func (v versions) VersionArtifacts(ctx context.Context, name, version string) (string, error) {
+	answer, err := v.models.GetDownloadURI(ctx, &mlflow.ModelVersionRequest{Name: name, Version: version})
+	if err != nil {
+		return "", err
+	}
+	return answer.ArtifactURI, nil
+}

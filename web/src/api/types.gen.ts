@@ -1,53 +1,76 @@
-// The wire types of the server's REST API, named as in the Go package `mlflow`.
-
-export type RunStatus = "RUNNING" | "SCHEDULED" | "FINISHED" | "FAILED" | "KILLED";
-export type ViewType = "ACTIVE_ONLY" | "DELETED_ONLY" | "ALL";
+// Made from the route table by `make gen`. Do not edit.
 
 /** A number; NaN and the infinities travel as texts. */
 export type Float = number | "NaN" | "Infinity" | "-Infinity";
+export type RunStatus = "FAILED" | "FINISHED" | "KILLED" | "RUNNING" | "SCHEDULED";
+export type ViewType = "ACTIVE_ONLY" | "ALL" | "DELETED_ONLY";
 
-export interface KeyValue {
-  key: string;
-  value: string;
+export interface About {
+  version: string;
+  mlflow_version: string;
+  pid: number;
 }
 
-export interface Experiment {
-  experiment_id: string;
+export interface ChartBucket {
+  from: number;
+  to: number;
+  min: number | "NaN" | "Infinity" | "-Infinity";
+  max: number | "NaN" | "Infinity" | "-Infinity";
+  last: number | "NaN" | "Infinity" | "-Infinity";
+}
+
+export interface ChartCurve {
+  run_id: string;
+  points: number;
+  buckets: ChartBucket[];
+}
+
+export interface ChartRequest {
+  run_id: string[];
+  metric_key: string;
+  buckets?: number;
+  axis?: string;
+  from?: number;
+  to?: number;
+}
+
+export interface ChartResponse {
+  from: number;
+  to: number;
+  curves: ChartCurve[];
+}
+
+export interface CreateExperimentRequest {
   name: string;
-  artifact_location: string;
-  lifecycle_stage: string;
-  last_update_time?: number;
-  creation_time?: number;
+  artifact_location?: string;
   tags?: KeyValue[];
 }
 
-export interface RunInfo {
-  run_id: string;
-  run_uuid: string;
-  run_name: string;
+export interface CreateExperimentResponse {
   experiment_id: string;
-  user_id: string;
-  status: RunStatus;
-  start_time: number;
-  end_time?: number;
-  artifact_uri: string;
-  lifecycle_stage: string;
 }
 
-export interface Metric {
-  key: string;
-  value: Float;
-  timestamp: number;
-  step: number;
-  dataset_name?: string;
-  dataset_digest?: string;
-  model_id?: string;
+export interface CreateModelVersionRequest {
+  name: string;
+  source: string;
   run_id?: string;
+  tags?: KeyValue[];
+  run_link?: string;
+  description?: string;
+  model_id?: string;
 }
 
-export interface RunData {
-  metrics?: Metric[];
-  params?: KeyValue[];
+export interface CreateRegisteredModelRequest {
+  name: string;
+  tags?: KeyValue[];
+  description?: string;
+}
+
+export interface CreateRunRequest {
+  experiment_id?: string;
+  user_id?: string;
+  run_name?: string;
+  start_time?: number;
   tags?: KeyValue[];
 }
 
@@ -65,76 +88,46 @@ export interface DatasetInput {
   dataset: Dataset;
 }
 
-export interface ModelInput {
-  model_id: string;
+export interface DeleteExperimentTagRequest {
+  experiment_id: string;
+  key: string;
 }
 
-export interface RunInputs {
-  dataset_inputs?: DatasetInput[];
-  model_inputs?: ModelInput[];
+export interface DeleteModelVersionTagRequest {
+  name: string;
+  version: string;
+  key: string;
 }
 
-export interface ModelOutput {
-  model_id: string;
-  step: number;
+export interface DeleteRegisteredModelTagRequest {
+  name: string;
+  key: string;
 }
 
-export interface RunOutputs {
-  model_outputs?: ModelOutput[];
+export interface DeleteTagRequest {
+  run_id: string;
+  key: string;
 }
 
-export interface Run {
-  info: RunInfo;
-  data: RunData;
-  inputs: RunInputs;
-  outputs?: RunOutputs;
+export interface Empty {
 }
 
-export interface SearchExperimentsResponse {
-  experiments?: Experiment[];
-  next_page_token?: string;
+export interface Experiment {
+  experiment_id: string;
+  name: string;
+  artifact_location: string;
+  lifecycle_stage: string;
+  last_update_time?: number;
+  creation_time?: number;
+  tags?: KeyValue[];
+}
+
+export interface ExperimentRequest {
+  experiment_id: string;
 }
 
 export interface ExperimentResponse {
   experiment: Experiment;
-}
-
-export interface RunResponse {
-  run: Run;
-}
-
-export interface SearchRunsRequest {
-  experiment_ids?: string[];
-  filter?: string;
-  run_view_type?: ViewType;
-  max_results?: number;
-  order_by?: string[];
-  page_token?: string;
-}
-
-export interface SearchRunsResponse {
-  runs?: Run[];
-  next_page_token?: string;
-}
-
-export interface ChartBucket {
-  from: number;
-  to: number;
-  min: Float;
-  max: Float;
-  last: Float;
-}
-
-export interface ChartCurve {
-  run_id: string;
-  points: number;
-  buckets: ChartBucket[];
-}
-
-export interface ChartResponse {
-  from: number;
-  to: number;
-  curves: ChartCurve[];
 }
 
 export interface FileInfo {
@@ -143,15 +136,118 @@ export interface FileInfo {
   file_size?: number;
 }
 
+export interface GetDownloadURIResponse {
+  artifact_uri: string;
+}
+
+export interface GetExperimentByNameRequest {
+  experiment_name: string;
+}
+
+export interface GetLatestVersionsRequest {
+  name: string;
+  stages?: string[];
+}
+
+export interface HistoryBulkRequest {
+  run_id?: string[];
+  metric_key?: string;
+  max_results?: number;
+}
+
+export interface HistoryBulkResponse {
+  metrics: MetricWithRunID[];
+}
+
+export interface HistoryIntervalRequest {
+  run_ids: string[];
+  metric_key: string;
+  start_step?: number;
+  end_step?: number;
+  max_results?: number;
+}
+
+export interface HistoryIntervalResponse {
+  metrics?: MetricWithRunID[];
+}
+
+export interface KeyValue {
+  key: string;
+  value: string;
+}
+
+export interface ListArtifactsRequest {
+  run_id: string;
+  path?: string;
+  page_token?: string;
+}
+
 export interface ListArtifactsResponse {
   root_uri: string;
   files?: FileInfo[];
   next_page_token?: string;
 }
 
+export interface LogBatchRequest {
+  run_id: string;
+  metrics?: Metric[];
+  params?: KeyValue[];
+  tags?: KeyValue[];
+}
+
+export interface LogMetricRequest {
+  run_id: string;
+  key: string;
+  value: number | "NaN" | "Infinity" | "-Infinity";
+  timestamp: number;
+  step: number;
+  model_id?: string;
+  dataset_name?: string;
+  dataset_digest?: string;
+}
+
+export interface LogModelRequest {
+  run_id: string;
+  model_json: string;
+}
+
+export interface LogParamRequest {
+  run_id: string;
+  key: string;
+  value: string;
+}
+
+export interface Metric {
+  key: string;
+  value: number | "NaN" | "Infinity" | "-Infinity";
+  timestamp: number;
+  step: number;
+  dataset_name?: string;
+  dataset_digest?: string;
+  model_id?: string;
+  run_id?: string;
+}
+
+export interface MetricWithRunID {
+  key: string;
+  value: number | "NaN" | "Infinity" | "-Infinity";
+  timestamp: number;
+  step: number;
+  run_id: string;
+}
+
 export interface ModelAlias {
   alias: string;
   version: string;
+}
+
+export interface ModelInput {
+  model_id: string;
+}
+
+export interface ModelOutput {
+  model_id: string;
+  step: number;
 }
 
 export interface ModelVersion {
@@ -170,6 +266,20 @@ export interface ModelVersion {
   aliases?: string[];
 }
 
+export interface ModelVersionRequest {
+  name: string;
+  version: string;
+}
+
+export interface ModelVersionResponse {
+  model_version: ModelVersion;
+}
+
+export interface ModelVersionsResponse {
+  model_versions?: ModelVersion[];
+  next_page_token?: string;
+}
+
 export interface RegisteredModel {
   name: string;
   creation_timestamp: number;
@@ -180,16 +290,178 @@ export interface RegisteredModel {
   aliases?: ModelAlias[];
 }
 
-export interface SearchRegisteredModelsResponse {
-  registered_models?: RegisteredModel[];
-  next_page_token?: string;
+export interface RegisteredModelAliasRequest {
+  name: string;
+  alias: string;
+}
+
+export interface RegisteredModelRequest {
+  name: string;
 }
 
 export interface RegisteredModelResponse {
   registered_model: RegisteredModel;
 }
 
-export interface ModelVersionsResponse {
-  model_versions?: ModelVersion[];
+export interface RenameRegisteredModelRequest {
+  name: string;
+  new_name: string;
+}
+
+export interface Run {
+  info: RunInfo;
+  data: RunData;
+  inputs: RunInputs;
+  outputs?: RunOutputs;
+}
+
+export interface RunData {
+  metrics?: Metric[];
+  params?: KeyValue[];
+  tags?: KeyValue[];
+}
+
+export interface RunInfo {
+  run_id: string;
+  run_uuid: string;
+  run_name: string;
+  experiment_id: string;
+  user_id: string;
+  status: "FAILED" | "FINISHED" | "KILLED" | "RUNNING" | "SCHEDULED";
+  start_time: number;
+  end_time?: number;
+  artifact_uri: string;
+  lifecycle_stage: string;
+}
+
+export interface RunInputs {
+  dataset_inputs?: DatasetInput[];
+  model_inputs?: ModelInput[];
+}
+
+export interface RunOutputs {
+  model_outputs?: ModelOutput[];
+}
+
+export interface RunRequest {
+  run_id: string;
+}
+
+export interface RunResponse {
+  run: Run;
+}
+
+export interface SearchExperimentsRequest {
+  max_results?: number;
+  page_token?: string;
+  filter?: string;
+  order_by?: string[];
+  view_type?: "ACTIVE_ONLY" | "ALL" | "DELETED_ONLY";
+}
+
+export interface SearchExperimentsResponse {
+  experiments?: Experiment[];
   next_page_token?: string;
+}
+
+export interface SearchModelVersionsRequest {
+  filter?: string;
+  max_results?: number;
+  order_by?: string[];
+  page_token?: string;
+}
+
+export interface SearchRegisteredModelsRequest {
+  filter?: string;
+  max_results?: number;
+  order_by?: string[];
+  page_token?: string;
+}
+
+export interface SearchRegisteredModelsResponse {
+  registered_models?: RegisteredModel[];
+  next_page_token?: string;
+}
+
+export interface SearchRunsRequest {
+  experiment_ids?: string[];
+  filter?: string;
+  run_view_type?: "ACTIVE_ONLY" | "ALL" | "DELETED_ONLY";
+  max_results?: number;
+  order_by?: string[];
+  page_token?: string;
+}
+
+export interface SearchRunsResponse {
+  runs?: Run[];
+  next_page_token?: string;
+}
+
+export interface SetExperimentTagRequest {
+  experiment_id: string;
+  key: string;
+  value: string;
+}
+
+export interface SetModelVersionTagRequest {
+  name: string;
+  version: string;
+  key: string;
+  value: string;
+}
+
+export interface SetRegisteredModelAliasRequest {
+  name: string;
+  alias: string;
+  version: string;
+}
+
+export interface SetRegisteredModelTagRequest {
+  name: string;
+  key: string;
+  value: string;
+}
+
+export interface SetTagRequest {
+  run_id: string;
+  key: string;
+  value: string;
+}
+
+export interface TransitionModelVersionStageRequest {
+  name: string;
+  version: string;
+  stage: string;
+  archive_existing_versions: boolean;
+}
+
+export interface UILink {
+  url: string;
+}
+
+export interface UpdateExperimentRequest {
+  experiment_id: string;
+  new_name: string;
+}
+
+export interface UpdateModelVersionRequest {
+  name: string;
+  version: string;
+  description?: string;
+}
+
+export interface UpdateRegisteredModelRequest {
+  name: string;
+  description: string;
+}
+
+export interface UpdateRunRequest {
+  run_id: string;
+  status?: "FAILED" | "FINISHED" | "KILLED" | "RUNNING" | "SCHEDULED";
+  end_time?: number;
+  run_name?: string;
+}
+
+export interface UpdateRunResponse {
+  run_info: RunInfo;
 }
