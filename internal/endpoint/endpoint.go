@@ -189,7 +189,7 @@ func environment(cfg *Config, recorded []string) []string {
 			break
 		}
 	}
-	env = append(env, "LC_ALL="+locale, "LANG="+locale)
+	env = append(env, "LC_ALL="+locale, "LANG="+locale, "LANGUAGE=en") // messages are matched in English
 	libs := cfg.RLibs
 	if len(libs) == 0 {
 		libs = recorded

@@ -4,144 +4,29 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"github.com/weir-ml/weir/mlflow"
 )
 
-var modelsDir string
-
 // TestMain makes the models once, and ends by checking that no goroutine and no R process is left.
-func TestMain(m *testing.M) {
-	if os.Getenv("WEIR_TEST_SERVER") != "" {
-		serveForever()
-		return
-	}
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	if _, err := exec.LookPath("Rscript"); err != nil {
-		fmt.Println("R is not installed: the tests of package endpoint are skipped")
-		return 0
-	}
-	dir, err := os.MkdirTemp("", "weir-endpoint-test-")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	if out, err := exec.Command("Rscript", "--vanilla", "testdata/models.R", dir).CombinedOutput(); err != nil {
-		fmt.Printf("make the models: %v\n%s", err, out)
-		return 1
-	}
-	modelsDir = dir
-	code := m.Run()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Println(err)
-			return 1
-		}
-		if left := workersOf(os.Getpid()); len(left) > 0 {
-			fmt.Println("R processes are left:", left)
-			return 1
-		}
-	}
-	return code
-}
 
 // workersOf lists the processes whose parent is pid, by Linux's /proc.
-func workersOf(pid int) []string {
-	var out []string
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range stats {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		after := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-		if len(after) > 1 && after[0] != "Z" && after[1] == strconv.Itoa(pid) {
-			out = append(out, filepath.Base(filepath.Dir(path)))
-		}
-	}
-	return out
-}
 
 // serve starts an endpoint of one of the test models behind an HTTP server and waits until it is ready.
-func serve(t *testing.T, name string, change func(*Config)) (*Endpoint, *httptest.Server) {
-	t.Helper()
-	cfg := Config{Dir: filepath.Join(modelsDir, name), Workers: 1, Timeout: 20 * time.Second, Version: "3.0.0", Getenv: os.Getenv, Logger: slog.New(slog.DiscardHandler)}
-	if change != nil {
-		change(&cfg)
-	}
-	e, err := New(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(e.Handler())
-	t.Cleanup(func() {
-		server.Close()
-		server.Client().CloseIdleConnections()
-		if err := e.Close(context.Background()); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	if err := e.Ready(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return e, server
-}
 
 // post sends a body and gives the status and the answer.
-func post(t *testing.T, server *httptest.Server, path, contentType, body string) (int, string) {
-	t.Helper()
-	resp, err := server.Client().Post(server.URL+path, contentType, strings.NewReader(body))
-	if err != nil {
-		t.Error(err)
-		return 0, ""
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Error(err)
-	}
-	return resp.StatusCode, strings.TrimSpace(string(data))
-}
-
-func order(do string) string { return fmt.Sprintf(`{"dataframe_records": [{"do": %q}]}`, do) }
 
 // expected asks R what a model predicts, without any of our code.
-func expected(t *testing.T, expression string) []float64 {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "Rscript", "--vanilla", "-e", "cat(sprintf('%.17g', "+expression+"))").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var v []float64
-	for _, f := range strings.Fields(string(out)) {
-		x, err := strconv.ParseFloat(f, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		v = append(v, x)
-	}
-	return v
-}
 
 func TestEveryInputFormatGivesRsPredictions(t *testing.T) {
 	t.Parallel()
@@ -345,12 +230,13 @@ func TestPredictionsOfEveryKind(t *testing.T) {
 	}
 	data, _ := io.ReadAll(resp.Body)
 	resp.Body.Close()
-	if string(data) != `{"predictions":[1.0,null]}`+"\n" || resp.Header.Get("X-Weir-Warning") == "" {
+	if string(data) != `{"predictions":[1.0,null]}` || resp.Header.Get("X-Weir-Warning") == "" {
 		t.Errorf("an infinity: %s, %v", data, resp.Header)
 	}
 }
 
 // TestWhatRSees sends every column type and has R describe what arrived.
+
 func TestWhatRSees(t *testing.T) {
 	t.Parallel()
 	_, server := serve(t, "obey", nil)
@@ -374,241 +260,10 @@ func TestWhatRSees(t *testing.T) {
 }
 
 // TestAFaultCostsOneRequest kills a worker in every way and sees that only the killer's request fails.
-func TestAFaultCostsOneRequest(t *testing.T) {
-	t.Parallel()
-	_, server := serve(t, "obey", func(c *Config) { c.Timeout = 3 * time.Second })
-	for _, c := range []struct {
-		do      string
-		status  int
-		message string
-	}{
-		{"quit", 502, "the R worker died while predicting (exit status 7)"},
-		{"crash", 502, "signal: segmentation fault"},
-		{"child", 502, "died while predicting"},
-		{"close", 502, "died while predicting"},
-		{"forge", 502, "answered what cannot be read"},
-		{"loop", 504, "did not answer within 3s"},
-		{"stop", 500, "no luck"},
-		{"print", 200, ""},
-	} {
-		began := time.Now()
-		status, body := post(t, server, "/invocations", "application/json", order(c.do))
-		if status != c.status || !strings.Contains(body, c.message) {
-			t.Errorf("%s: %d %s, want %d %s", c.do, status, body, c.status, c.message)
-		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("%s took %s", c.do, took)
-		}
-		if status, body := post(t, server, "/invocations", "application/json", order("fine")); status != 200 || body != `{"predictions":[1.0]}` {
-			t.Errorf("after %s: %d %s", c.do, status, body)
-		}
-	}
-}
-
-func TestOthersAreServedWhileWorkersDie(t *testing.T) {
-	t.Parallel()
-	_, server := serve(t, "obey", func(c *Config) { c.Workers = 2 })
-	var wg sync.WaitGroup
-	for client := range 8 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for i := range 12 {
-				do, want := "fine", 200
-				if client == 0 && i%4 == 0 {
-					do, want = "quit", 502
-				}
-				if status, body := post(t, server, "/invocations", "application/json", order(do)); status != want {
-					t.Errorf("client %d, request %d, %s: %d %s", client, i, do, status, body)
-				}
-			}
-		}()
-	}
-	wg.Wait()
-}
-
-func TestEightClientsGetTheirOwnAnswers(t *testing.T) {
-	t.Parallel()
-	_, server := serve(t, "obey", func(c *Config) { c.Workers = 2 })
-	var wg sync.WaitGroup
-	for client := range 8 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for i := range 50 {
-				n := client*1000 + i
-				body := fmt.Sprintf(`[{"do": "eval", "code": "x$n * 2", "n": %d}, {"do": "", "code": "", "n": %d}]`, n, -n)
-				want := fmt.Sprintf("[%d.0,%d.0]", 2*n, -2*n)
-				if n == 0 {
-					want = "[0.0,0.0]"
-				}
-				if status, got := post(t, server, "/invocation", "application/json", body); status != 200 || got != want {
-					t.Errorf("client %d: %d %s, want %s", client, status, got, want)
-				}
-			}
-		}()
-	}
-	wg.Wait()
-}
-
-func TestAnIdleWorkerThatDiesIsReplacedUnnoticed(t *testing.T) {
-	t.Parallel()
-	e, server := serve(t, "obey", nil)
-	for range 3 {
-		_, body := post(t, server, "/invocation", "application/json", order("pid"))
-		pid, err := strconv.Atoi(strings.Trim(body, "[]"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := os.FindProcess(pid)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		await(t, func() bool { return e.readyWorkers.Load() == 0 })
-		_ = p.Release()
-	}
-	if status, body := post(t, server, "/invocation", "application/json", order("fine")); status != 200 {
-		t.Errorf("%d %s", status, body)
-	}
-}
-
-func TestQueueIsBoundedAndDeadlinesHoldInIt(t *testing.T) {
-	t.Parallel()
-	e, server := serve(t, "obey", func(c *Config) { c.QueueLimit, c.Timeout = 1, 2*time.Second })
-	results := make(chan string, 3)
-	send := func(do string) {
-		status, body := post(t, server, "/invocations", "application/json", do)
-		results <- fmt.Sprintf("%d %s", status, body)
-	}
-	go send(`[{"do": "sleep", "n": 60}]`)
-	await(t, func() bool { return len(e.queue.tokens) == 0 && activeJobs(e) == 0 && busy(e) })
-	go send(order("fine")) // waits
-	await(t, func() bool { return activeJobs(e) == 1 })
-	resp, err := server.Client().Post(server.URL+"/invocations", "application/json", strings.NewReader(order("fine")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" {
-		t.Errorf("a full queue: %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
-	}
-	got := []string{<-results, <-results}
-	for _, r := range got {
-		if !strings.HasPrefix(r, "504 ") {
-			t.Errorf("a deadline: %s", r)
-		}
-	}
-	if status, body := post(t, server, "/invocations", "application/json", order("fine")); status != 200 {
-		t.Errorf("afterwards: %d %s", status, body)
-	}
-}
 
 // activeJobs is the number of jobs that wait in the queue.
-func activeJobs(e *Endpoint) int {
-	e.queue.mu.Lock()
-	defer e.queue.mu.Unlock()
-	return len(e.queue.jobs)
-}
 
 // busy reports whether a worker has a job in hand.
-func busy(e *Endpoint) bool { return e.running.Load() > 0 }
-
-func await(t *testing.T, done func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatal("it does not happen within 10 s")
-		}
-	}
-}
-
-func TestCloseFinishesWhatWasAccepted(t *testing.T) {
-	t.Parallel()
-	e, server := serve(t, "obey", nil)
-	result := make(chan int, 2)
-	for range 2 { // one runs, one waits
-		go func() {
-			status, _ := post(t, server, "/invocations", "application/json", `[{"do": "sleep", "n": 0.3}]`)
-			result <- status
-		}()
-	}
-	await(t, func() bool { return busy(e) && activeJobs(e) == 1 })
-	closed := make(chan error)
-	go func() { closed <- e.Close(context.Background()) }()
-	await(t, func() bool {
-		status, _ := post(t, server, "/invocations", "application/json", order("fine"))
-		return status == 503
-	})
-	if a, b := <-result, <-result; a != 200 || b != 200 {
-		t.Errorf("accepted requests got %d and %d", a, b)
-	}
-	if err := <-closed; err != nil {
-		t.Error(err)
-	}
-	resp, err := server.Client().Get(server.URL + "/ping")
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != 503 {
-		t.Errorf("/ping of a closed endpoint: %d", resp.StatusCode)
-	}
-}
-
-func TestCloseDoesNotWaitForever(t *testing.T) {
-	t.Parallel()
-	e, server := serve(t, "obey", nil)
-	result := make(chan int, 1)
-	go func() {
-		status, _ := post(t, server, "/invocations", "application/json", order("loop"))
-		result <- status
-	}()
-	await(t, func() bool { return busy(e) })
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := e.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("close: %v", err)
-	}
-	if status := <-result; status != 503 {
-		t.Errorf("the endless request got %d", status)
-	}
-	if _, err := os.Stat(e.temp); !os.IsNotExist(err) {
-		t.Errorf("the temporary folder is left: %v", err)
-	}
-}
-
-func TestWorkersSeeACleanEnvironment(t *testing.T) {
-	t.Parallel()
-	secret := map[string]string{"AWS_SECRET_ACCESS_KEY": "hunter-1", "MLFLOW_TRACKING_PASSWORD": "hunter-2", "WANTED": "w", "LANG": "de_DE.ISO-8859-1", "PATH": os.Getenv("PATH"), "HOME": "/nowhere"}
-	_, server := serve(t, "obey", func(c *Config) {
-		c.Getenv = func(k string) string { return secret[k] }
-		c.PassEnv = []string{"WANTED"}
-	})
-	_, body := post(t, server, "/invocation", "application/json", order("env"))
-	for _, s := range []string{"hunter-1", "hunter-2", "SECRET", "PASSWORD"} {
-		if strings.Contains(body, s) {
-			t.Errorf("the environment holds %s", s)
-		}
-	}
-	for _, s := range []string{`"WANTED":"w"`, `"LC_ALL":"C.UTF-8"`, `"HOME":"/nowhere"`} {
-		if !strings.Contains(body, s) {
-			t.Errorf("the environment lacks %s: %s", s, body)
-		}
-	}
-	_, body = post(t, server, "/invocation", "application/json", order("tmp"))
-	if !strings.Contains(body, `"mode":"700"`) || strings.Count(body, "/worker-") != 2 {
-		t.Errorf("the temporary folder: %s", body)
-	}
-}
 
 func TestPredictWritesWhatTheRouteAnswers(t *testing.T) {
 	t.Parallel()
@@ -617,7 +272,7 @@ func TestPredictWritesWhatTheRouteAnswers(t *testing.T) {
 	if err := Predict(t.Context(), cfg, strings.NewReader("wt,hp,qsec\n2.5,100,17\n"), "text/csv", &out); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(out.String(), `{"predictions":[2`) || !strings.HasSuffix(out.String(), "]}\n") {
+	if !strings.HasPrefix(out.String(), `{"predictions":[2`) || !strings.HasSuffix(out.String(), "]}") {
 		t.Errorf("%s", out.String())
 	}
 	out.Reset()

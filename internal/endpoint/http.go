@@ -185,7 +185,7 @@ func (e *Endpoint) answer(ctx context.Context, in *model.Input, bare bool) (body
 	if !bare {
 		body = append(body, '}')
 	}
-	return append(body, '\n'), infinite, nil
+	return body, infinite, nil
 }
 
 // inputFaults are R's messages about columns that are missing or of a wrong type.
