@@ -243,7 +243,7 @@ async function walk(browser, ids) {
   await shot(page, "empty");
   state.expected.add(404);
   await goTo(page, `/experiments/${ids.diamonds}/runs/${"0".repeat(32)}`);
-  await page.getByText("Not found").waitFor();
+  await page.getByRole("heading", { name: "Not found" }).waitFor();
   await settle(page);
   state.expected.clear();
 

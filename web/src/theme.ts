@@ -28,7 +28,7 @@ const dark: MantineColorsTuple = [
 
 export const theme = createTheme({
   primaryColor: "water",
-  primaryShade: { light: 7, dark: 4 },
+  primaryShade: { light: 7, dark: 6 },
   autoContrast: true,
   colors: { water, dark },
   fontFamily: "Inter Variable, system-ui, -apple-system, Segoe UI, Roboto, sans-serif",

@@ -2,6 +2,7 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/
 import { linesOf, type XMode } from "../lib/series";
 import { get, getWeir, post } from "./client";
 import type {
+  About,
   ChartResponse,
   Experiment,
   ExperimentResponse,
@@ -175,4 +176,12 @@ export const chartQuery = (
       };
       return linesOf(await getWeir<ChartResponse>("metrics/chart", query, signal), runs, mode);
     },
+  });
+
+/** Who answers: the server's own version, and the MLflow version whose API it speaks. */
+export const serverQuery = () =>
+  queryOptions({
+    queryKey: ["server"],
+    queryFn: ({ signal }) => getWeir<About>("server", {}, signal),
+    staleTime: 60_000,
   });

@@ -66,7 +66,11 @@ export function RunPage() {
 
   const { data: run, error, refetch } = useQuery(runQuery(runId));
   const experiment = useQuery(experimentQuery(experimentId));
-  const versions = useQuery({ ...versionsQuery({ run_id: runId }), enabled: run !== undefined });
+  // A link into the artifacts spends its requests on folders; who registered what is one tab away.
+  const versions = useQuery({
+    ...versionsQuery({ run_id: runId }),
+    enabled: run !== undefined && tab !== "artifacts",
+  });
 
   const hasSystem = useMemo(
     () => run?.data.metrics?.some((metric) => metric.key.startsWith("system/")) ?? false,

@@ -1,5 +1,13 @@
-import { Menu, UnstyledButton, useMantineColorScheme } from "@mantine/core";
+import {
+  type MantineColorScheme,
+  Menu,
+  UnstyledButton,
+  useMantineColorScheme,
+} from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { useState } from "react";
+import { serverQuery } from "../api/queries";
 import { CheckIcon, Mark, Sun } from "./icons";
 import css from "./Shell.module.css";
 
@@ -9,10 +17,12 @@ const schemes = [
   ["dark", "Dark"],
 ] as const;
 
-function SchemeMenu() {
+function Settings() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const [opened, setOpened] = useState(false);
+  const about = useQuery({ ...serverQuery(), enabled: opened });
   return (
-    <Menu position="bottom-end" width={170}>
+    <Menu position="bottom-end" width={210} opened={opened} onChange={setOpened}>
       <Menu.Target>
         <UnstyledButton className={css.tool} aria-label="Settings" data-testid="settings">
           <Sun />
@@ -20,17 +30,22 @@ function SchemeMenu() {
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>Colours</Menu.Label>
-        {schemes.map(([value, label]) => (
-          <Menu.Item
-            key={value}
-            role="menuitemradio"
-            aria-checked={colorScheme === value}
-            onClick={() => setColorScheme(value)}
-            rightSection={colorScheme === value ? <CheckIcon /> : null}
-          >
-            {label}
-          </Menu.Item>
-        ))}
+        <Menu.RadioGroup
+          value={colorScheme}
+          onChange={(value) => setColorScheme(value as MantineColorScheme)}
+        >
+          {schemes.map(([value, label]) => (
+            <Menu.RadioItem key={value} value={value} checkIcon={<CheckIcon />}>
+              {label}
+            </Menu.RadioItem>
+          ))}
+        </Menu.RadioGroup>
+        <Menu.Divider />
+        <Menu.Label>
+          {about.data
+            ? `Weir ${about.data.version}, speaks MLflow ${about.data.mlflow_version}`
+            : "Weir"}
+        </Menu.Label>
       </Menu.Dropdown>
     </Menu>
   );
@@ -63,7 +78,7 @@ export function Shell() {
             Models
           </Link>
         </nav>
-        <SchemeMenu />
+        <Settings />
       </header>
       <main id="main" className={css.main} tabIndex={-1}>
         <Outlet />

@@ -10,16 +10,6 @@ interface ViewMenuProps {
 
 /** Which runs the table shows, and whether nested ones stand below their parents. */
 export function ViewMenu({ deleted, flat, onDeleted, onFlat }: ViewMenuProps) {
-  const item = (label: string, on: boolean, choose: () => void) => (
-    <Menu.Item
-      role="menuitemradio"
-      aria-checked={on}
-      onClick={choose}
-      rightSection={on ? <CheckIcon /> : null}
-    >
-      {label}
-    </Menu.Item>
-  );
   return (
     <Menu position="bottom-start" width={190}>
       <Menu.Target>
@@ -29,11 +19,29 @@ export function ViewMenu({ deleted, flat, onDeleted, onFlat }: ViewMenuProps) {
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>Runs</Menu.Label>
-        {item("Active", !deleted, () => onDeleted(false))}
-        {item("Deleted", deleted, () => onDeleted(true))}
+        <Menu.RadioGroup
+          value={deleted ? "deleted" : "active"}
+          onChange={(value) => onDeleted(value === "deleted")}
+        >
+          <Menu.RadioItem value="active" checkIcon={<CheckIcon />}>
+            Active
+          </Menu.RadioItem>
+          <Menu.RadioItem value="deleted" checkIcon={<CheckIcon />}>
+            Deleted
+          </Menu.RadioItem>
+        </Menu.RadioGroup>
         <Menu.Label>Nested runs</Menu.Label>
-        {item("Below their parents", !flat, () => onFlat(false))}
-        {item("In one flat list", flat, () => onFlat(true))}
+        <Menu.RadioGroup
+          value={flat ? "flat" : "tree"}
+          onChange={(value) => onFlat(value === "flat")}
+        >
+          <Menu.RadioItem value="tree" checkIcon={<CheckIcon />}>
+            Below their parents
+          </Menu.RadioItem>
+          <Menu.RadioItem value="flat" checkIcon={<CheckIcon />}>
+            In one flat list
+          </Menu.RadioItem>
+        </Menu.RadioGroup>
       </Menu.Dropdown>
     </Menu>
   );
