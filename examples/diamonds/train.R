@@ -183,8 +183,6 @@ mlflow_set_experiment("diamonds")
 
 with(parent <- mlflow_start_run(run_name = "compare families"), {
   mlflow_log_params(rows = nrow(diamonds), seed = seed, holdout = holdout)
-  mlflow_log_input(mlflow_dataset(train, name = "diamonds", targets = "price"), "train")
-  mlflow_log_input(mlflow_dataset(test, name = "diamonds", targets = "price"), "test")
 
   fit_lm("carat only", log(price) ~ log_carat)
   fit_lm("main effects", log(price) ~ log_carat + cut + color + clarity + depth + table + volume)

@@ -63,7 +63,6 @@ print.crate <- function(x, ...) {
 # functions of attached packages are bound by reference to their namespaces.
 crate_function <- function(fn) {
   env <- new.env(parent = baseenv())
-  packages <- character()
   todo <- list(fn)
   seen <- character()
   while (length(todo)) {
@@ -78,10 +77,8 @@ crate_function <- function(fn) {
       if (is_namespace_of_base(home)) next
       assign(name, value, envir = env)
       if (is.function(value) && !is.primitive(value)) {
-        where <- topenv(environment(value), emptyenv())
-        if (isNamespace(where)) {
-          packages <- c(packages, getNamespaceName(where))
-        } else {
+        # A function of a package refers to its namespace, which travels as a name.
+        if (!isNamespace(environment(value))) {
           todo <- c(todo, list(value))
           environment(env[[name]]) <- env
         }
@@ -90,7 +87,7 @@ crate_function <- function(fn) {
   }
   attributes(fn) <- NULL
   environment(fn) <- env
-  structure(new_crate(fn), packages = NULL)
+  new_crate(fn)
 }
 
 where_is <- function(name, env) {

@@ -236,13 +236,20 @@ background_process <- function(bin, args, env = character()) {
   }
   list(
     get_pid = function() pid,
-    is_alive = function() !is.na(pid) && isTRUE(tools::pskill(pid, 0L)),
+    is_alive = function() process_alive(pid),
     kill = function(grace = 0) {
       if (is.na(pid)) return(invisible(FALSE))
       invisible(tools::pskill(pid, tools::SIGTERM))
     },
     read_error = function() if (file.exists(log)) paste(readLines(log, warn = FALSE), collapse = "\n") else ""
   )
+}
+
+# A process that has ended but that nobody has waited for still has its number.
+process_alive <- function(pid) {
+  if (is.na(pid) || !isTRUE(tools::pskill(pid, 0L))) return(FALSE)
+  stat <- tryCatch(suppressWarnings(readLines(sprintf("/proc/%d/stat", pid), n = 1L)), error = function(e) "")
+  !grepl("^[0-9]+ \\(.*\\) Z ", stat)
 }
 
 windows_pids <- function(bin) {

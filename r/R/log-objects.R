@@ -289,8 +289,8 @@ mlflow_log_image <- function(image, artifact_file = NULL, key = NULL, step = NUL
   }
   if (is.null(artifact_file)) {
     artifact_file <- paste0(
-      "images/", gsub("/", "#", key, fixed = TRUE), "%step%", whole(step %||% 0), "%timestamp%",
-      whole(current_time()), "%", random_hex(32L), ".png"
+      "images/", gsub("/", "~", key, fixed = TRUE), "+step+", whole(step %||% 0), "+timestamp+",
+      whole(current_time()), "+", random_hex(32L), ".png"
     )
   }
   put_object(artifact_file, function(file) {

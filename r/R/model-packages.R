@@ -16,8 +16,8 @@ model_packages <- function(model) {
   } else {
     object_packages(model)
   }
-  found <- setdiff(unique(found), c(BASE_PACKAGES, NA))
-  found <- sort(found[nzchar(found)])
+  found <- setdiff(unique(as.character(found)), c(BASE_PACKAGES, NA))
+  found <- sort(found[nzchar(found)], method = "radix")
   unname(lapply(found, function(p) {
     version <- tryCatch(as.character(utils::packageVersion(p)), error = function(e) NULL)
     drop_null(list(name = p, version = version))
@@ -27,7 +27,7 @@ model_packages <- function(model) {
 object_packages <- function(object, depth = 2L) {
   if (is.function(object) && !is.primitive(object)) {
     home <- environment(object)
-    if (!is.null(home) && isNamespace(topenv(home, emptyenv()))) return(getNamespaceName(topenv(home, emptyenv())))
+    if (isNamespace(home)) return(unname(getNamespaceName(home)))
     return(code_packages(body(object)))
   }
   classes <- if (is.object(object)) class(object) else character()
@@ -46,7 +46,7 @@ method_package <- function(class) {
   method <- utils::getS3method("predict", class, optional = TRUE)
   if (is.null(method) || is.primitive(method)) return(NULL)
   home <- topenv(environment(method), emptyenv())
-  if (isNamespace(home)) getNamespaceName(home) else NULL
+  if (isNamespace(home)) unname(getNamespaceName(home)) else NULL
 }
 
 code_packages <- function(code) {

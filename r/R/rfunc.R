@@ -42,13 +42,8 @@ mlflow_rfunc_predict <- function(model_path, input_path = NULL, output_path = NU
     return(invisible(if (interactive()) prediction))
   }
   if (given) return(prediction)
-  write_text(predictions_json(prediction), stdout_file())
+  writeLines(enc2utf8(predictions_json(prediction)), stdout(), useBytes = TRUE)
   invisible(if (interactive()) prediction)
-}
-
-# A connection that write_text() can close without closing standard output.
-stdout_file <- function() {
-  if (.Platform$OS.type == "unix" && file.exists("/dev/stdout")) "/dev/stdout" else "CON"
 }
 
 read_model_input <- function(path, content_type = NULL, json_format = NULL) {
@@ -57,6 +52,7 @@ read_model_input <- function(path, content_type = NULL, json_format = NULL) {
     content_type <- if (ext %in% c("json", "csv")) ext else mlflow_abort("Unsupported input file format.")
   }
   from <- if (is.null(path)) file("stdin") else file(path.expand(path), encoding = "UTF-8")
+  open(from, "r")
   on.exit(close(from))
   if (content_type == "csv") {
     return(utils::read.csv(from, check.names = FALSE, stringsAsFactors = FALSE, strip.white = TRUE))

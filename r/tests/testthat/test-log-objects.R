@@ -57,7 +57,7 @@ test_that("figures of every kind are written", {
   expect_identical(rawToChar(starts("e.pdf")), "%PDF")
   expect_match(rawToChar(starts("hist.svg", 5)), "<\\?xml")
   expect_identical(starts("v.png"), png)
-  expect_match(mlflow_list_artifacts("images", run$run_id)$path, "images/grey%step%3%timestamp%[0-9]+%[0-9a-f]{32}.png")
+  expect_match(mlflow_list_artifacts("images", run$run_id)$path, "images/grey\\+step\\+3\\+timestamp\\+[0-9]+\\+[0-9a-f]{32}.png")
 })
 
 test_that("logging leaves the user's random stream alone", {

@@ -1,0 +1,42 @@
+test_that("regressors get Python's metrics", {
+  local_session()
+  model <- lm(dist ~ speed, cars)
+  run <- new_run(result <- mlflow_evaluate(model, cars, "dist", extra_metrics = list(bias = function(p, t) mean(p - t)),
+    baseline_model = function(d) rep(mean(cars$dist), nrow(d))))
+  m <- result$metrics
+  expect_equal(m$example_count, 50)
+  expect_equal(m$r2_score, summary(model)$r.squared)
+  expect_equal(m$mean_squared_error, mean(residuals(model)^2))
+  expect_equal(m$max_error, max(abs(residuals(model))))
+  expect_equal(m$baseline_r2_score, 0)
+  expect_equal(mlflow_get_metric("root_mean_squared_error", run$run_id), sqrt(m$mean_squared_error))
+  expect_setequal(mlflow_list_artifacts("evaluation", run$run_id)$path, result$artifacts)
+})
+
+test_that("classifiers answer classes, probabilities or matrices alike", {
+  truth <- c(0, 0, 1, 1, 1)
+  p <- c(0.1, 0.6, 0.4, 0.8, 0.9)
+  x <- classes_from(p, truth)
+  m <- classification_metrics(x)
+  expect_equal(m$accuracy_score, 0.6)
+  expect_equal(m$roc_auc, 5 / 6)
+  expect_equal(m$precision_score, 2 / 3)
+  expect_equal(m$log_loss, -mean(log(c(0.9, 0.4, 0.4, 0.8, 0.9))))
+  from_matrix <- classes_from(cbind(`0` = 1 - p, `1` = p), truth)
+  expect_equal(classification_metrics(from_matrix), m)
+  three <- classification_metrics(classes_from(c("a", "b", "c", "a"), factor(c("a", "b", "c", "c"))))
+  expect_equal(three$accuracy_score, 0.75)
+  expect_null(three$roc_auc)
+  expect_equal(auc(c(1, 1, 2), c(FALSE, TRUE, TRUE)), 0.75)
+})
+
+test_that("classifiers log their curves", {
+  local_session()
+  data <- data.frame(x = c(1:20), y = rep(c("no", "yes"), c(8, 12)))
+  data$y[c(3, 15)] <- c("yes", "no")
+  fit <- glm(y == "yes" ~ x, binomial, data)
+  run <- new_run(result <- mlflow_evaluate(crate(~ stats::predict(fit, .x, type = "response"), fit), data, "y", "classifier"))
+  expect_true(all(c("evaluation/roc_curve.png", "evaluation/confusion_matrix.csv", "evaluation/calibration.png") %in% result$artifacts))
+  expect_equal(result$metrics$accuracy_score, 0.9)
+  expect_error(mlflow_evaluate(fit, data, 1:3), "must be a column of `data`")
+})

@@ -1,0 +1,141 @@
+test_that("an empty folder needs no configuration, and the data stay", {
+  need_weir()
+  dir <- tempfile("work-")
+  first <- run_script(c(
+    "library(mlflow)", "mlflow_set_experiment('Test')",
+    "with(run <- mlflow_start_run(), mlflow_log_metric('x', 1))", "cat('RUN', run$run_id)"
+  ), dir, env = c("MLFLOW_TRACKING_URI=", paste0("MLFLOW_BIN=", shQuote(weir_bin()))))
+  expect_equal(first$status, 0L, info = paste(first$out, collapse = "\n"))
+  id <- sub(".*RUN ", "", grep("RUN ", first$out, value = TRUE))
+  expect_true(file.exists(file.path(dir, "mlruns", "weir.db")))
+  local_session(uri = file.path(dir, "mlruns"))
+  expect_equal(mlflow_get_metric("x", id), 1)
+  expect_equal(mlflow_get_run(id)$status, "FINISHED")
+})
+
+test_that("sessions share the server of a folder, and a killed server is replaced", {
+  need_weir()
+  uri <- tempfile("mlruns-")
+  local_session(uri = uri)
+  run <- mlflow_start_run()
+  mlflow_log_metric("before", 1)
+  server <- .globals$url_mapping[[uri]]
+  other <- run_script(c(
+    sprintf("library(mlflow); mlflow_set_tracking_uri(%s)", deparse(uri)), "invisible(mlflow_get_experiment('0'))",
+    "cat('PID', mlflow:::.globals$url_mapping[[1]]$pid)"
+  ), env = paste0("MLFLOW_BIN=", shQuote(weir_bin())))
+  expect_match(paste(other$out, collapse = " "), paste("PID", server$pid))
+  tools::pskill(server$pid, tools::SIGKILL)
+  mlflow_log_metric("after", 2)
+  expect_false(.globals$url_mapping[[uri]]$pid == server$pid)
+  expect_equal(mlflow_get_metric("before", run$run_id), 1)
+  expect_equal(mlflow_get_metric("after", run$run_id), 2)
+  mlflow_end_run()
+})
+
+test_that("a closed lease is opened again", {
+  need_weir()
+  local_session(uri = tempfile("mlruns-"))
+  mlflow_get_experiment("0")
+  close(.globals$url_mapping[[1]]$lease)
+  expect_false(lease_alive(.globals$url_mapping[[1]]$lease))
+  mlflow_get_experiment("0")
+  expect_true(lease_alive(.globals$url_mapping[[mlflow_get_tracking_uri()]]$lease))
+})
+
+test_that("forked workers log to the parent's run and do not end it", {
+  need_weir()
+  skip_on_os("windows")
+  local_session(uri = tempfile("mlruns-"))
+  run <- mlflow_start_run()
+  mlflow_log_metric("x", 0, step = 0)
+  done <- parallel::mclapply(1:4, function(i) {
+    for (j in 1:25) mlflow_log_metric("x", i, step = 100 * i + j)
+    TRUE
+  }, mc.cores = 2)
+  expect_equal(done, rep(list(TRUE), 4))
+  mlflow_log_metric("x", 5, step = 1000)
+  expect_equal(nrow(mlflow_get_metric_history("x", run$run_id)), 102)
+  expect_equal(mlflow_get_run(run$run_id)$status, "RUNNING")
+  mlflow_end_run()
+})
+
+test_that("a folder that cannot be opened is one clear error", {
+  need_weir()
+  file <- tempfile()
+  writeLines("a file", file)
+  local_session(uri = file.path(file, "mlruns"))
+  e <- expect_error(mlflow_get_experiment("0"), class = "mlflow_error_local_store")
+  expect_match(conditionMessage(e), "Cannot open the store")
+})
+
+test_that("SQLite URIs are stores as well", {
+  need_weir()
+  local_session(uri = paste0("sqlite:///", tempfile("store-"), ".db"))
+  id <- mlflow_create_experiment("in a file")
+  expect_equal(mlflow_get_experiment(id)$name, "in a file")
+})
+
+test_that("the page is opened by a link", {
+  need_weir()
+  local_session(uri = tempfile("mlruns-"))
+  opened <- NULL
+  local_opts(page_viewer = function(url) opened <<- url)
+  url <- tryCatch(mlflow_ui(), mlflow_error_endpoint_not_found = function(e) skip("this weir gives no links"))
+  expect_identical(opened, url)
+  creds <- new_mlflow_host_creds("x")
+  status <- http_send(creds, "GET", url)$status
+  expect_true(status %in% c(200L, 302L, 303L, 307L))
+})
+
+test_that("no program is an error that says what to do", {
+  local_env(MLFLOW_BIN = NA, PATH = tempdir(), R_USER_CACHE_DIR = tempfile())
+  .globals$bin <- NULL
+  on.exit(.globals$bin <- NULL, add = TRUE)
+  expect_equal(mlflow_bin(must_work = FALSE), "")
+  e <- expect_error(mlflow_bin(), class = "mlflow_error_no_binary")
+  expect_match(conditionMessage(e), "install_mlflow\\(\\)")
+})
+
+test_that("Python's program of the name mlflow is passed over", {
+  dir <- tempfile()
+  dir.create(dir)
+  writeLines(c("#!/bin/sh", "echo mlflow, version 3.1.0"), file.path(dir, "mlflow"))
+  Sys.chmod(file.path(dir, "mlflow"), "0755")
+  local_env(MLFLOW_BIN = NA, PATH = paste0(dir, ":/usr/bin:/bin"), R_USER_CACHE_DIR = tempfile())
+  .globals$bin <- NULL
+  on.exit(.globals$bin <- NULL, add = TRUE)
+  expect_false(identical(mlflow_bin(must_work = FALSE), file.path(dir, "mlflow")))
+})
+
+test_that("install_mlflow copies the program to its place and removes it again", {
+  need_weir()
+  bin <- weir_bin()
+  local_env(R_USER_CACHE_DIR = tempfile(), MLFLOW_BIN = bin)
+  .globals$bin <- NULL
+  on.exit(.globals$bin <- NULL, add = TRUE)
+  expect_message(path <- install_mlflow(python_version = "3.7"), "ignored|Installed")
+  expect_equal(path, cached_bin())
+  expect_true(is_weir(path))
+  Sys.unsetenv("MLFLOW_BIN")
+  expect_equal(mlflow_bin(), path)
+  expect_message(uninstall_mlflow(), "Removed")
+  expect_false(file.exists(path))
+})
+
+test_that("a server of one's own is started and ended", {
+  need_weir()
+  port <- free_port()
+  server <- mlflow_server(tempfile("mlruns-"), port = port)
+  on.exit(server$handle$kill())
+  expect_equal(server$server_url, paste0("http://127.0.0.1:", port))
+  expect_true(server$handle$is_alive())
+  expect_output(print(server), "running")
+  local_session(uri = server$server_url)
+  expect_equal(mlflow_get_experiment("0")$experiment_id, "0")
+  expect_match(mlflow_server_info()$version, "^[0-9]+\\.")
+  server$handle$kill()
+  until <- Sys.time() + 15
+  while (server$handle$is_alive() && Sys.time() < until) Sys.sleep(0.05)
+  expect_false(server$handle$is_alive())
+})

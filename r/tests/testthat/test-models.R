@@ -1,0 +1,144 @@
+saved <- function(model, ...) {
+  dir <- tempfile("model-")
+  mlflow_save_model(model, dir, ...)
+  dir
+}
+
+# Predicts in an R that has loaded nothing but this package.
+predict_elsewhere <- function(dir, data) {
+  file <- tempfile(fileext = ".rds")
+  saveRDS(data, file)
+  out <- run_script(c(
+    "library(mlflow)",
+    sprintf("p <- mlflow_predict(mlflow_load_model(%s), readRDS(%s))", deparse(dir), deparse(file)),
+    "cat(as.character(unname(p)), sep = '\\n')"
+  ))
+  if (out$status != 0) stop(paste(out$out, collapse = "\n"))
+  out$out
+}
+
+test_that("a crate is saved as upstream saves it", {
+  model <- lm(dist ~ speed, cars)
+  dir <- saved(crate(~ stats::predict(model, .x), model))
+  expect_setequal(list.files(dir), c("crate.bin", "MLmodel", "r-dependencies.txt"))
+  inner <- readRDS(file.path(dir, "crate.bin"))
+  expect_identical(inner[1:6], as.raw(c(0x58, 0x0a, 0, 0, 0, 3)))
+  spec <- yaml::read_yaml(file.path(dir, "MLmodel"))
+  expect_equal(spec$flavors, list(crate = list(version = "0.1.0", model = "crate.bin")))
+  expect_equal(spec$r_version, as.character(getRversion()))
+  expect_equal(unlist(spec$r_libs), .libPaths())
+  expect_type(spec$model_size_bytes, "integer")
+  expect_equal(mlflow_predict(mlflow_load_model(dir), data.frame(speed = 10)), predict(model, data.frame(speed = 10)))
+})
+
+test_that("any model with predict() is an rds model that works in a fresh R", {
+  skip_if_not_installed("rpart")
+  tree <- rpart::rpart(Species ~ ., iris)
+  dir <- saved(tree)
+  spec <- yaml::read_yaml(file.path(dir, "MLmodel"))
+  expect_equal(spec$flavors$rds$class, "rpart")
+  expect_equal(spec$r_packages[[1]]$name, "rpart")
+  expect_equal(spec$r_packages[[1]]$version, as.character(packageVersion("rpart")))
+  expect_match(readLines(file.path(dir, "r-dependencies.txt")), "Package: rpart", all = FALSE)
+  expect_equal(predict_elsewhere(dir, iris[c(1, 60, 140), ]), c("setosa", "versicolor", "virginica"))
+})
+
+test_that("crates name the packages of what they capture", {
+  skip_if_not_installed("glmnet")
+  fit <- glmnet::glmnet(as.matrix(mtcars[2:5]), mtcars$mpg)
+  f <- crate(function(x) drop(stats::predict(fit, as.matrix(x), s = 0.1)), fit)
+  dir <- saved(f)
+  expect_equal(vapply(read_model_spec(dir)$r_packages, `[[`, "", "name"), c("Matrix", "glmnet"))
+  got <- as.numeric(predict_elsewhere(dir, mtcars[1:2, 2:5]))
+  expect_equal(got, unname(drop(predict(fit, as.matrix(mtcars[1:2, 2:5]), s = 0.1))))
+  inlined <- crate(~ jsonlite::toJSON(.x))
+  expect_equal(vapply(model_packages(inlined), `[[`, "", "name"), "jsonlite")
+})
+
+test_that("ranger and glmnet answer plain vectors", {
+  skip_if_not_installed("ranger")
+  forest <- ranger::ranger(mpg ~ ., mtcars, num.trees = 5, seed = 1)
+  expect_length(mlflow_predict(mlflow_load_model(saved(forest)), mtcars), 32)
+})
+
+test_that("functions are models, objects without predict() are not", {
+  expect_equal(mlflow_predict(mlflow_load_model(saved(function(df) 1)), cars), 1)
+  expect_error(saved(list(1)), "it has no predict\\(\\) method.*Wrap it")
+})
+
+test_that("missing packages are named when a model is loaded", {
+  dir <- saved(function(df) 1)
+  spec <- yaml::read_yaml(file.path(dir, "MLmodel"))
+  spec$r_packages <- list(list(name = "no.such.package", version = "1.0"))
+  yaml::write_yaml(spec, file.path(dir, "MLmodel"))
+  e <- expect_error(mlflow_load_model(dir), class = "mlflow_error_missing_package")
+  expect_match(conditionMessage(e), "no.such.package")
+})
+
+test_that("saving replaces a model, and nothing else", {
+  dir <- saved(function(df) 1)
+  writeLines("old", file.path(dir, "old.txt"))
+  mlflow_save_model(function(df) 2, dir)
+  expect_false(file.exists(file.path(dir, "old.txt")))
+  other <- tempfile("thesis-")
+  dir.create(other)
+  writeLines("precious", file.path(other, "thesis.txt"))
+  expect_error(mlflow_save_model(function(df) 1, other), "is not overwritten")
+  expect_true(file.exists(file.path(other, "thesis.txt")))
+})
+
+test_that("flavors are chosen, and users can add their own", {
+  dir <- saved(function(df) 1)
+  expect_error(mlflow_load_model(dir, flavor = "nope"), "Invalid flavor.Supported flavors: crate, h2o, keras, lightgbm, rds, xgboost")
+  expect_error(mlflow_load_model(dir, flavor = "rds"), "Model does not contain requested flavor. Available flavors: crate")
+  mlflow_write_model_spec(dir, list(flavors = list(trivial = list(key1 = "value1"))))
+  expect_error(mlflow_load_model(dir), "Model does not contain any flavor supported by mlflow/R")
+  assign("mlflow_load_flavor.mlflow_flavor_trivial", function(flavor, model_path) attributes(flavor)$spec$key1, globalenv())
+  on.exit(rm("mlflow_load_flavor.mlflow_flavor_trivial", envir = globalenv()))
+  expect_equal(mlflow_load_model(dir), "value1")
+  expect_error(mlflow_load_model(tempdir()), "it has no MLmodel file")
+})
+
+test_that("MLmodel files of every age are read", {
+  for (time in c("utc_time_created: 2026-01-02 03:04:05.678901", "utc_time_created: '23-01-02T03:04:05.05.67'", "time_created: 18-10-03T22:18:25.25.55")) {
+    dir <- saved(function(df) 1)
+    writeLines(c("flavors:", "  crate:", "    version: 0.1.0", "    model: crate.bin", time), file.path(dir, "MLmodel"))
+    expect_equal(mlflow_predict(mlflow_load_model(dir), cars), 1)
+  }
+  expect_match(mlflow_timestamp(), "^\\d{4}-\\d{2}-\\d{2} \\d{2}:\\d{2}:\\d{2}\\.\\d{6}$")
+})
+
+test_that("models are logged with their history, signature and example", {
+  local_session()
+  name <- new_name("logged")
+  model <- lm(dist ~ speed, cars)
+  run <- new_run({
+    listed <- expect_visible(mlflow_log_model(crate(~ stats::predict(model, .x), model), "nested/model",
+      input_example = head(cars["speed"], 3), registered_model_name = name, metadata = list(owner = "ann")))
+    mlflow_log_model(model, "plain")
+  })
+  info <- attr(listed, "model_info")
+  expect_equal(info$model_uri, paste0("runs:/", run$run_id, "/nested/model"))
+  expect_equal(info$registered_model_version, "1")
+  expect_true("nested/model/MLmodel" %in% listed$path)
+  history <- jsonlite::fromJSON(mlflow_get_tag("mlflow.log-model.history", run$run_id), simplifyVector = FALSE)
+  expect_equal(vapply(history, `[[`, "", "artifact_path"), c("nested/model", "plain"))
+  expect_equal(history[[1]]$flavors, list(crate = list(version = "0.1.0", model = "crate.bin")))
+  expect_equal(history[[1]]$run_id, run$run_id)
+  read <- mlflow_get_model_info(paste0("models:/", name, "/1"))
+  expect_equal(read$metadata$owner, "ann")
+  expect_equal(read$signature$inputs, list(list(type = "double", name = "speed", required = TRUE)))
+  again <- mlflow_load_model(paste0("runs:/", run$run_id, "/plain"))
+  expect_equal(mlflow_predict(again, cars), predict(model, cars))
+  expect_error(mlflow_validate_input(info$model_uri, data.frame(velocity = 1)), "column 'speed' is missing")
+  expect_error(mlflow_validate_input(info$model_uri, data.frame(speed = "a")), "column 'speed' is string, not double")
+  expect_invisible(mlflow_validate_input(info$model_uri, data.frame(speed = 1L)))
+})
+
+test_that("signatures name types", {
+  s <- mlflow_infer_signature(data.frame(i = 1L, d = c(1.5), s = "a", f = factor("b"), l = NA, t = Sys.Date()), c(1.5))
+  expect_equal(vapply(s$inputs, `[[`, "", "type"), c("integer", "double", "string", "string", "boolean", "datetime"))
+  expect_false(s$inputs[[5]]$required)
+  expect_output(print(s), "i: integer")
+  expect_match(signature_spec(s)$inputs, '^\\[\\{"type":"integer","name":"i","required":true\\}')
+})

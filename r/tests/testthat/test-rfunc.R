@@ -1,0 +1,85 @@
+model_dir <- function() {
+  model <- lm(Sepal.Width ~ x, data.frame(Sepal.Width = iris$Sepal.Width, x = iris[, 1]))
+  dir <- tempfile("model-")
+  mlflow_save_model(crate(~ stats::predict(model, .x), model), dir)
+  dir
+}
+
+test_that("the founding document's example gives its numbers", {
+  got <- mlflow_rfunc_predict(model_dir(), data = data.frame(x = c(0.3, 0.2)))
+  expect_equal(round(got, 6), c(`1` = 3.400381, `2` = 3.40657))
+})
+
+test_that("every input format is read", {
+  dir <- model_dir()
+  want <- c(3.400381, 3.40657)
+  inputs <- c(
+    '{"dataframe_records":[{"x":0.3},{"x":0.2}]}', '{"dataframe_records":{"x":[0.3,0.2]}}',
+    '{"dataframe_split":{"columns":["x"],"data":[[0.3],[0.2]]}}', '{"columns":["x"],"data":[[0.3],[0.2]]}',
+    '[{"x":0.3},{"x":0.2}]', '{"x":[0.3,0.2]}', '{"instances":[{"x":0.3},{"x":0.2}]}', '{"inputs":{"x":[0.3,0.2]}}'
+  )
+  for (text in inputs) {
+    file <- tempfile(fileext = ".json")
+    out <- tempfile(fileext = ".json")
+    writeLines(text, file)
+    mlflow_rfunc_predict(dir, file, out)
+    expect_equal(round(jsonlite::fromJSON(out), 6), want, info = text)
+  }
+  csv <- tempfile(fileext = ".csv")
+  writeLines(c("x, y", "0.3, a", "0.2, b"), csv)
+  out <- tempfile(fileext = ".csv")
+  mlflow_rfunc_predict(dir, csv, out)
+  expect_equal(round(read.csv(out)$prediction, 6), want)
+})
+
+test_that("rows of mixed types keep them, short rows are padded", {
+  body <- jsonlite::fromJSON('{"columns":["a","b"],"data":[[1,"x"],[2]]}')
+  expect_equal(data_from_json(body), data.frame(a = 1:2, b = c("x", NA)), ignore_attr = TRUE)
+  expect_error(data_from_json(list(inputs = 1, instances = 2)), "exactly one of")
+})
+
+test_that("predictions are written as JSON", {
+  expect_equal(predictions_json(c(a = 1.5, b = NaN)), "[1.5,null]")
+  expect_equal(predictions_json(factor(c("u", "v"))), '["u","v"]')
+  expect_equal(predictions_json(matrix(1:4, 2)), "[[1,3],[2,4]]")
+  expect_equal(predictions_json(data.frame(p = 0.1 + 0.2, c = "x")), '[{"p":0.30000000000000004,"c":"x"}]')
+})
+
+test_that("bad calls are named", {
+  expect_error(mlflow_rfunc_predict("m", "a.json", data = cars), "One and only one")
+  expect_error(mlflow_rfunc_predict("m", "a.json", "out.parquet"), "Unsupported output file format.")
+  expect_error(mlflow_rfunc_predict(model_dir(), "a.parquet"), "Unsupported input file format.")
+})
+
+test_that("rfunc_predict reads standard input and writes standard output", {
+  dir <- model_dir()
+  out <- run_script(sprintf("mlflow:::mlflow_rfunc_predict(model_path = %s, input_path = NULL, output_path = NULL, content_type = 'json')", deparse(dir)),
+    env = character(), args = c("<", shQuote({
+      f <- tempfile()
+      writeLines('{"dataframe_split":{"columns":["x"],"data":[[0.3],[0.2]]}}', f)
+      f
+    })))
+  expect_equal(out$status, 0L)
+  expect_equal(round(jsonlite::fromJSON(out$out), 6), c(3.400381, 3.40657))
+})
+
+test_that("models are served, and the server ends when it is told", {
+  need_weir()
+  if (!any(grepl("serve", suppressWarnings(system2(weir_bin(), c("models", "--help"), stdout = TRUE, stderr = TRUE))))) {
+    skip("this weir does not serve models")
+  }
+  port <- free_port()
+  expect_message(server <- mlflow_rfunc_serve(model_dir(), port = port, daemonized = TRUE, workers = 1), "Starting serving endpoint")
+  on.exit(server$kill())
+  ask <- function(path) {
+    creds <- new_mlflow_host_creds(server$url)
+    answer <- http_send(creds, "POST", paste0(server$url, path), body = '{"dataframe_records":[{"x":0.3},{"x":0.2}]}')
+    expect_equal(answer$status, 200L)
+    unlist(jsonlite::fromJSON(rawToChar(answer$content)), use.names = FALSE)
+  }
+  for (path in c("/invocations", "/predict")) expect_equal(round(ask(path), 6), c(3.400381, 3.40657))
+  server$kill()
+  until <- Sys.time() + 15
+  while (server$is_alive() && Sys.time() < until) Sys.sleep(0.05)
+  expect_false(server$is_alive())
+})
