@@ -167,9 +167,10 @@ func startOnOneThread(starts <-chan func()) {
 
 // standardEnv are the variables that a worker sees of its server's: none of them carries a secret.
 var standardEnv = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TZDIR", "LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH",
-	"JAVA_HOME", "R_HOME", "R_LIBS_SITE", "R_LIBS_USER", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES"}
+	"JAVA_HOME", "R_LIBS_SITE", "R_LIBS_USER", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES"}
 
-// environment makes the workers' environment: the allow-list, a UTF-8 locale and the library paths.
+// environment makes the workers' environment: the allow-list, a UTF-8 locale, and the library paths: the configured ones,
+// or the recorded ones and then the server's own.
 func environment(cfg *Config, recorded []string) []string {
 	var env []string
 	for _, name := range slices.Concat(standardEnv, cfg.PassEnv) {
@@ -193,6 +194,9 @@ func environment(cfg *Config, recorded []string) []string {
 	libs := cfg.RLibs
 	if len(libs) == 0 {
 		libs = recorded
+		if own := cfg.Getenv("R_LIBS"); own != "" { // for models that record nothing, or come from another machine
+			libs = slices.Concat(recorded, []string{own})
+		}
 	}
 	if len(libs) > 0 {
 		env = append(env, "R_LIBS="+strings.Join(libs, string(os.PathListSeparator)))

@@ -209,7 +209,7 @@ func TestCloseDoesNotWaitForever(t *testing.T) {
 
 func TestWorkersSeeACleanEnvironment(t *testing.T) {
 	t.Parallel()
-	secret := map[string]string{"AWS_SECRET_ACCESS_KEY": "hunter-1", "MLFLOW_TRACKING_PASSWORD": "hunter-2", "WANTED": "w", "LANG": "de_DE.ISO-8859-1", "PATH": os.Getenv("PATH"), "HOME": "/nowhere"}
+	secret := map[string]string{"AWS_SECRET_ACCESS_KEY": "hunter-1", "MLFLOW_TRACKING_PASSWORD": "hunter-2", "WANTED": "w", "LANG": "de_DE.ISO-8859-1", "PATH": os.Getenv("PATH"), "HOME": "/nowhere", "R_LIBS": "/some/library"}
 	_, server := serve(t, "obey", func(c *Config) {
 		c.Getenv = func(k string) string { return secret[k] }
 		c.PassEnv = []string{"WANTED"}
@@ -220,7 +220,7 @@ func TestWorkersSeeACleanEnvironment(t *testing.T) {
 			t.Errorf("the environment holds %s", s)
 		}
 	}
-	for _, s := range []string{`"WANTED":"w"`, `"LC_ALL":"C.UTF-8"`, `"HOME":"/nowhere"`} {
+	for _, s := range []string{`"WANTED":"w"`, `"LC_ALL":"C.UTF-8"`, `"HOME":"/nowhere"`, `"R_LIBS":"/some/library"`} {
 		if !strings.Contains(body, s) {
 			t.Errorf("the environment lacks %s: %s", s, body)
 		}

@@ -145,3 +145,16 @@ func await(t *testing.T, done func() bool) {
 		}
 	}
 }
+
+// serveForever is what the test binary does when TestNoWorkerOutlivesAKilledServer runs it as a server of its own.
+func serveForever() {
+	e, err := New(context.Background(), Config{Dir: os.Getenv("WEIR_TEST_SERVER"), Workers: 2, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		panic(err)
+	}
+	if err := e.Ready(context.Background()); err != nil {
+		panic(err)
+	}
+	fmt.Println(httptest.NewServer(e.Handler()).URL)
+	select {}
+}

@@ -4,12 +4,8 @@ package endpoint
 
 import (
 	"bufio"
-	"context"
-	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strconv"
@@ -17,19 +13,6 @@ import (
 	"syscall"
 	"testing"
 )
-
-// serveForever is what the test binary does when TestNoWorkerOutlivesAKilledServer runs it as a server of its own.
-func serveForever() {
-	e, err := New(context.Background(), Config{Dir: os.Getenv("WEIR_TEST_SERVER"), Workers: 2, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		panic(err)
-	}
-	if err := e.Ready(context.Background()); err != nil {
-		panic(err)
-	}
-	fmt.Println(httptest.NewServer(e.Handler()).URL)
-	select {}
-}
 
 func TestNoWorkerOutlivesAKilledServer(t *testing.T) {
 	t.Parallel()
