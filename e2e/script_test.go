@@ -72,6 +72,11 @@ func TestScripts(t *testing.T) {
 const mark = "WEIRTEST_SCRIPT"
 
 func setup(env *testscript.Env) error {
+	source, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	env.Setenv("SOURCE", source)
 	env.Setenv(mark, env.WorkDir)
 	env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	env.Setenv("HOME", env.WorkDir)
