@@ -147,6 +147,7 @@ const compareRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/compare-runs",
   validateSearch: (s: Record<string, unknown>) => ({
+    ...runSearch(s),
     runs: texts(s.runs) ?? [],
     experiments: texts(s.experiments) ?? [],
     all: truth(s.all) || undefined,

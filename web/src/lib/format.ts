@@ -21,9 +21,7 @@ export function formatNumber(value: number): string {
 }
 
 function exponent(value: number): string {
-  const [mantissa = "", power = ""] = value.toExponential(4).split("e");
-  const digits = mantissa.includes(".") ? mantissa.replace(/\.?0+$/, "") : mantissa;
-  return `${digits}e${power.replace("+", "").replace("-", "−")}`;
+  return value.toExponential(4).replace("e+", "e").replace("e-", "e−");
 }
 
 const sign = (text: string) => text.replace(/^-/, "−");

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Float } from "../api/types.gen";
-import { align, type Line, linesOf, oddities, smooth } from "./series";
+import { align, extremes, type Line, linesOf, oddities, smooth } from "./series";
 
 const line = (id: string, points: [number, number][]): Line => ({
   id,
@@ -57,6 +57,20 @@ describe("smooth", () => {
     const far = smooth([0, 8, 9, 10], [0, 0, 0, 1], 0.8);
     expect(near[3]).toBeGreaterThan(far[3] ?? 1);
   });
+});
+
+it("knows a line's extremes, NaN left out", () => {
+  const found = extremes(
+    line("a", [
+      [0, 3],
+      [1, Number.NaN],
+      [2, 9],
+      [3, 4],
+    ]),
+  );
+  expect(found).toEqual({ min: 3, max: 9, last: 4 });
+  expect(extremes(line("b", [[0, Number.NaN]]))).toBeUndefined();
+  expect(extremes(line("c", []))).toBeUndefined();
 });
 
 describe("align", () => {

@@ -89,6 +89,16 @@ export function oddities(lines: readonly Line[]): Oddities {
   return found;
 }
 
+/** The least, greatest and last value of a line, NaN left out; undefined when it has nothing else. */
+export function extremes(line: Line): { min: number; max: number; last: number } | undefined {
+  const last = line.points.at(-1);
+  const known = line.points.filter((p) => !Number.isNaN(p.min));
+  if (!last || known.length === 0) return undefined;
+  const min = known.reduce((least, p) => Math.min(least, p.min), Number.POSITIVE_INFINITY);
+  const max = known.reduce((most, p) => Math.max(most, p.max), Number.NEGATIVE_INFINITY);
+  return { min, max, last: last.value };
+}
+
 type Cell = number | null | undefined;
 
 /** Lines brought to one common x axis: null breaks a line, undefined is a place where a line has no point. */

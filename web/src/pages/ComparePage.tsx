@@ -6,13 +6,16 @@ import { experimentQuery, runsByIdQuery } from "../api/queries";
 import type { Run } from "../api/types.gen";
 import { type CompareRow, compareRuns } from "../lib/compare";
 import { decimals, formatNumber, plural } from "../lib/format";
+import type { RunSearch } from "../router";
+import { ChartPanel } from "../ui/ChartPanel";
 import { Grid, type GridColumn } from "../ui/Grid";
-import { PageHead } from "../ui/Page";
+import { PageHead, Section } from "../ui/Page";
 import { Num } from "../ui/RunTable";
 import { Status } from "../ui/Status";
 import { EmptyState, ErrorState, Loading } from "../ui/states";
 import { Toolbar } from "../ui/Toolbar";
 import css from "./ComparePage.module.css";
+import { firstCurve } from "./run/RunMetrics";
 
 const kindNames = { params: "parameter", metrics: "metric", tags: "tag" };
 
@@ -79,8 +82,11 @@ function columnsFor(runs: Run[]): GridColumn<CompareRow>[] {
 
 /** Chosen runs side by side; what is the same in all of them is left out until it is asked for. */
 export function ComparePage() {
-  const { runs: ids, experiments, all } = useSearch({ from: "/compare-runs" });
+  const search = useSearch({ from: "/compare-runs" });
+  const { runs: ids, experiments, all, ...view } = search;
   const navigate = useNavigate({ from: "/compare-runs" });
+  const setView = (change: RunSearch) =>
+    navigate({ search: (old) => ({ ...old, ...change }), replace: true });
   const experimentId = experiments[0] ?? "0";
   const experiment = useQuery(experimentQuery(experimentId));
   const { data, error, refetch } = useQuery(runsByIdQuery(experiments, ids));
@@ -91,6 +97,17 @@ export function ComparePage() {
   const rows = useMemo(() => compareRuns(runs), [runs]);
   const shown = useMemo(() => (all ? rows : rows.filter((row) => row.differs)), [rows, all]);
   const columns = useMemo(() => columnsFor(runs), [runs]);
+  const metric = useMemo(
+    () => view.metric ?? firstCurve(runs.flatMap((run) => run.data.metrics ?? []))?.key,
+    [view.metric, runs],
+  );
+  const lines = useMemo(
+    () =>
+      runs
+        .slice(0, 100)
+        .map(({ info }) => ({ id: info.run_id, label: info.run_name || info.run_id })),
+    [runs],
+  );
   return (
     <>
       <PageHead
@@ -129,8 +146,24 @@ export function ComparePage() {
       ) : shown.length === 0 ? (
         <EmptyState title="These runs do not differ" />
       ) : (
-        <Grid label="Compared runs" rows={shown} columns={columns} rowId={(row) => row.id} />
+        <Grid
+          label="Compared runs"
+          rows={shown}
+          columns={columns}
+          rowId={(row) => row.id}
+          onActive={(row) => {
+            if (row.kind === "metrics")
+              setView({ metric: row.key, from: undefined, to: undefined });
+          }}
+        />
       )}
+      {metric ? (
+        <div className={css.chart}>
+          <Section title={metric}>
+            <ChartPanel metric={metric} runs={lines} view={view} onView={setView} />
+          </Section>
+        </div>
+      ) : null}
     </>
   );
 }

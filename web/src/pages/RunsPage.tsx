@@ -60,14 +60,16 @@ export function RunsPage() {
   const deleted = search.lifecycleFilter?.toLowerCase() === "deleted";
 
   const experiment = useQuery(experimentQuery(experimentId));
-  const query = useInfiniteQuery(
-    runsQuery({
+  const query = useInfiniteQuery({
+    ...runsQuery({
       experimentId,
       filter,
       orderBy: search.orderByKey ? orderClause(sort.id, sort.ascending) : "",
       view: deleted ? "DELETED_ONLY" : "ACTIVE_ONLY",
     }),
-  );
+    // While one page holds all runs, a new one appears by itself.
+    refetchInterval: ({ state }) => (state.data?.pages.length === 1 ? 5000 : false),
+  });
   const data = useLast(query.data, experimentId);
 
   const runs = useMemo(() => data?.pages.flatMap((page) => page.runs ?? noRuns) ?? noRuns, [data]);
@@ -114,7 +116,7 @@ export function RunsPage() {
           value={filter}
           onCommit={(text) => set({ searchFilter: text || undefined })}
           error={filterError?.message}
-          busy={query.isFetching && !isFetchingNextPage}
+          busy={query.isPlaceholderData || query.isLoading}
           example={example}
         />
         <ViewMenu

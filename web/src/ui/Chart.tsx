@@ -80,7 +80,8 @@ function seriesOf(layers: Layer[], lines: Line[], colors: string[]): uPlot.Serie
     const color = colors[line % colors.length];
     const one = (lines[line]?.points.length ?? 0) < 2;
     if (role === "min" || role === "max")
-      return { stroke: "transparent", width: 0, points: { show: false } };
+      // A spike is one pixel wide: its edge has to be drawn, or the pale band alone would hide it.
+      return { stroke: `${color}88`, width: 1, points: { show: false } };
     return {
       label: lines[line]?.label,
       stroke: role === "raw" && smoothed ? `${color}55` : color,
@@ -120,8 +121,14 @@ function showTip(
     )
       return [];
     const near = u.cursor.idxs?.[i + 1];
-    const y = near == null ? undefined : u.data[i + 1]?.[near];
-    return y == null ? [] : [{ line, y }];
+    if (near == null) return [];
+    const y = u.data[i + 1]?.[near];
+    // The extremes of a line, where they are drawn, are the two columns before its values.
+    const [high, low] =
+      layers[i - 1]?.line === line && layers[i - 1]?.role === "min"
+        ? [u.data[i - 1]?.[near] ?? undefined, u.data[i]?.[near] ?? undefined]
+        : [];
+    return y == null ? [] : [{ line, y, low, high }];
   });
   tip.hidden = rows.length === 0;
   const head = document.createElement("div");
@@ -132,7 +139,7 @@ function showTip(
     ...rows
       .sort((a, b) => b.y - a.y)
       .slice(0, 14)
-      .map(({ line, y }) => {
+      .map(({ line, y, low, high }) => {
         const row = document.createElement("div");
         const dot = document.createElement("i");
         dot.style.background = colors[line % colors.length] ?? "";
@@ -141,6 +148,11 @@ function showTip(
         const value = document.createElement("b");
         value.textContent = formatNumber(y);
         row.append(dot, name, value);
+        if (low !== undefined && high !== undefined && high > low) {
+          const span = document.createElement("small");
+          span.textContent = `${formatNumber(low)} to ${formatNumber(high)}`;
+          row.append(span);
+        }
         return row;
       }),
   );

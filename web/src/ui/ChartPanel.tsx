@@ -3,7 +3,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { chartQuery } from "../api/queries";
 import { formatNumber, plural } from "../lib/format";
-import { type Line, oddities, type XMode } from "../lib/series";
+import { extremes, type Line, oddities, type XMode } from "../lib/series";
 import type { RunSearch } from "../router";
 import { Chart, lineColors } from "./Chart";
 import css from "./ChartPanel.module.css";
@@ -151,10 +151,31 @@ export function ChartPanel({ metric, runs, view, onView, live }: ChartPanelProps
         )}
       </div>
       <div className={css.foot}>
-        {runs.length > 1 ? <Legend lines={data ?? []} /> : null}
+        {runs.length > 1 ? (
+          <Legend lines={data ?? []} />
+        ) : data?.[0] ? (
+          <Range line={data[0]} />
+        ) : null}
         {data ? <Notes lines={data} log={view.log ?? false} /> : null}
       </div>
     </div>
+  );
+}
+
+function Range({ line }: { line: Line }) {
+  const found = extremes(line);
+  if (!found) return null;
+  const { min, max, last } = found;
+  return (
+    <span className={`${css.range} num`}>
+      {(["min", "max", "last"] as const).map((name) => (
+        <span key={name} title={String({ min, max, last }[name])}>
+          <span className="muted">{name} </span>
+          {formatNumber({ min, max, last }[name])}
+        </span>
+      ))}
+      <span className="muted">{plural(line.total, "point")}</span>
+    </span>
   );
 }
 
