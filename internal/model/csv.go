@@ -15,7 +15,8 @@ import (
 // count (R keeps them in unquoted text), each column is logical, integer, double or character by all of its values, and NA or an empty field is missing
 // (an empty text stays one). A header with one name less than the rows have fields makes the first field the row's name.
 // Column names stay as they are. What is wrong is INVALID_PARAMETER_VALUE with the line.
-func ParseCSV(body []byte, sig *Signature) (*Input, error) {
+func ParseCSV(body []byte, sig *Signature) (in *Input, err error) {
+	defer recoverFault(&err)
 	if !utf8.Valid(body) {
 		return nil, badInput("the body is not UTF-8")
 	}
@@ -48,7 +49,8 @@ func ParseCSV(body []byte, sig *Signature) (*Input, error) {
 		seen[names[i]] = true
 	}
 	r.ReuseRecord = true
-	in := &Input{}
+	in = &Input{}
+	sig.addDefaults(in)
 	texts := make([][]string, len(names))
 	for row := 1; ; row++ {
 		record, err := r.Read()

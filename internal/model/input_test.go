@@ -180,6 +180,10 @@ func TestSignatureDecides(t *testing.T) {
 	if err != nil || dump(in) != "frame1 a:double=1 b:double=2 | n:integer=4" {
 		t.Errorf("rows take the signature's names, params its list: %v, %v", in, err)
 	}
+	in, err = ParseCSV([]byte("a,b\n1,2\n"), two)
+	if err != nil || dump(in) != "frame1 a:double=1 b:double=2 | n:integer=1" {
+		t.Errorf("a param that is not sent has its default: %v, %v", in, err)
+	}
 	unnamed := signature(t, `[{"type":"double"}]`, "")
 	in, err = ParseJSON([]byte(`{"inputs": [1, 2]}`), unnamed, false)
 	if err != nil || dump(in) != "frame2 V1:double=1,2" {

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -40,19 +39,22 @@ const maxColumns = 100_000
 // inputFields are the keys of which a JSON body must have exactly one.
 var inputFields = []string{"dataframe_split", "dataframe_records", "instances", "inputs"}
 
+// recoverFault turns the panic of a scanner into its error.
+func recoverFault(err *error) {
+	if r := recover(); r != nil {
+		fault, ok := r.(*mlflow.Error)
+		if !ok {
+			panic(r)
+		}
+		*err = fault
+	}
+}
+
 // ParseJSON decodes a body of MLflow's scoring protocol (dataframe_split, dataframe_records, instances or inputs, with
 // or without params), or a bare pandas-split object or list of records as MLflow 1 sent them. With bare, an object of
 // columns is taken as well, as the legacy route /predict does. What is wrong is INVALID_PARAMETER_VALUE.
 func ParseJSON(body []byte, sig *Signature, bare bool) (in *Input, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			fault, ok := r.(*mlflow.Error)
-			if !ok {
-				panic(r)
-			}
-			in, err = nil, fault
-		}
-	}()
+	defer recoverFault(&err)
 	if !utf8.Valid(body) {
 		return nil, badInput("the body is not UTF-8")
 	}
@@ -418,15 +420,37 @@ func (p *parser) params(s *scanner) {
 		if p.sig != nil && len(p.sig.Params) > 0 && !p.sig.hasParam(f.key) {
 			continue
 		}
-		c := &Column{Name: f.key}
-		in := s.within(&f)
-		if in.peek() == '[' {
-			in.vector(c)
-		} else {
-			in.cell(c, 0)
+		p.in.Params = append(p.in.Params, s.within(&f).param(f.key))
+	}
+}
+
+// param reads one parameter: a scalar or a list.
+func (s *scanner) param(name string) Param {
+	c := &Column{Name: name}
+	if s.peek() == '[' {
+		s.vector(c)
+	} else {
+		s.cell(c, 0)
+	}
+	s.end()
+	return Param{name, c}
+}
+
+// addDefaults gives the input the signature's defaults of the params that it does not have.
+func (s *Signature) addDefaults(in *Input) {
+	if s == nil {
+		return
+	}
+next:
+	for _, spec := range s.Params {
+		for _, p := range in.Params {
+			if p.Name == spec.Name {
+				continue next
+			}
 		}
-		in.end()
-		p.in.Params = append(p.in.Params, Param{f.key, c})
+		if len(spec.Default) > 0 && string(spec.Default) != "null" {
+			in.Params = append(in.Params, (&scanner{b: spec.Default}).param(spec.Name))
+		}
 	}
 }
 
@@ -442,6 +466,7 @@ func (s *Signature) hasParam(name string) bool {
 // finish checks what was read against the signature.
 func (p *parser) finish() (*Input, error) {
 	in := &p.in
+	p.sig.addDefaults(in)
 	if in.Shape == Vector && p.sig != nil && len(p.sig.Inputs) == 1 && !p.sig.Tensor {
 		in.Shape = Frame
 		in.Columns[0].Name = "V1"
@@ -451,10 +476,6 @@ func (p *parser) finish() (*Input, error) {
 	}
 	var err error
 	if in.Columns, err = p.sig.apply(in.Columns, p.haveNames); err != nil {
-		var fault *mlflow.Error
-		if errors.As(err, &fault) {
-			return nil, fault
-		}
 		return nil, err
 	}
 	return in, nil

@@ -12,7 +12,7 @@ import (
 
 // scanner reads JSON straight into columns: scoring bodies are large and flat, and a tree of them would cost ten times
 // what R needs to predict. Besides JSON it takes the numbers NaN and Infinity, which Python's json module writes.
-// A fault travels by panic(*mlflow.Error) to ParseJSON and no further.
+// A fault travels by panic(*mlflow.Error) to ParseJSON or ParseCSV and no further.
 type scanner struct {
 	b []byte
 	i int
