@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 )
 
@@ -22,5 +23,18 @@ func tryLock(f *os.File) error {
 	return nil
 }
 
-// detach lets a child live on when its parent's session, terminal or process group ends.
-func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+// detach lets a child live on when its parent's session, terminal or process group ends,
+// without the files that this process inherited: R leaves its sockets open in the programs
+// that it starts, and a server that held the lease of another would keep that one alive.
+func detach(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	open, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		return
+	}
+	for _, e := range open {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+}
