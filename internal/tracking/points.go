@@ -1,6 +1,7 @@
 package tracking
 
 import (
+	"errors"
 	"math"
 
 	"github.com/weir-ml/weir/internal/sqldb"
@@ -113,16 +114,11 @@ func writePoints(tx *sqldb.Tx, run, key int64, points []series.Point) error {
 	if len(points) >= blockFrom {
 		return insertBlock(tx, run, key, points)
 	}
-	var seq int64
-	p := points[0]
-	err = tx.QueryRow(`
-		insert into tail (run_id, key_id, seq, step, ts, value)
-		select cast($1 as bigint), cast($2 as bigint), coalesce(max(seq), 0) + 1, cast($3 as bigint), cast($4 as bigint), cast($5 as double precision)
-		from tail where run_id = $1 and key_id = $2 returning seq`, run, key, p.Step, p.Time, number(p.Value)).Scan(&seq)
+	seq, err := lastSeq(tx, `select seq from tail where run_id = $1 and key_id = $2 order by seq desc limit 1`, run, key)
 	if err != nil {
 		return err
 	}
-	for _, p := range points[1:] {
+	for _, p := range points {
 		seq++
 		_, err := tx.Exec(`insert into tail (run_id, key_id, seq, step, ts, value) values ($1, $2, $3, $4, $5, $6)`,
 			run, key, seq, p.Step, p.Time, number(p.Value))
@@ -169,16 +165,26 @@ func readTail(tx *sqldb.Tx, run, key int64) ([]series.Point, error) {
 	return series.Sort(points), rows.Close()
 }
 
+// lastSeq gives the greatest sequence number of a metric, 0 when it has none. The query asks for the last row and not for
+// max(seq): SQLite prepares such a statement anew for each value that is bound to it.
+func lastSeq(tx *sqldb.Tx, query string, run, key int64) (seq int64, err error) {
+	err = tx.QueryRow(query, run, key).Scan(&seq)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return 0, nil
+	}
+	return seq, err
+}
+
 func insertBlock(tx *sqldb.Tx, run, key int64, points []series.Point) error {
-	var seq int64
-	if err := tx.QueryRow(`select coalesce(max(seq), 0) + 1 from seg where run_id = $1 and key_id = $2`, run, key).Scan(&seq); err != nil {
+	seq, err := lastSeq(tx, `select seq from seg where run_id = $1 and key_id = $2 order by seq desc limit 1`, run, key)
+	if err != nil {
 		return err
 	}
 	s := series.Summarize(points)
-	_, err := tx.Exec(`
+	_, err = tx.Exec(`
 		insert into seg (run_id, key_id, seq, n, step0, step1, ts0, ts1, vmin, vmax, vfirst, vlast, data)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		run, key, seq, s.N, s.MinStep, s.MaxStep, s.MinTime, s.MaxTime, number(s.Min), number(s.Max), number(s.First), number(s.Last),
+		run, key, seq+1, s.N, s.MinStep, s.MaxStep, s.MinTime, s.MaxTime, number(s.Min), number(s.Max), number(s.First), number(s.Last),
 		series.Encode(nil, points))
 	return err
 }
