@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/weir-ml/weir/internal/server"
 )
 
 // Version is Weir's own version; a build sets it through the linker.
@@ -91,13 +89,6 @@ func (a *app) root() *cobra.Command {
 		a.runCommand(), a.modelsCommand(), a.rfuncCommand(), a.artifactsCommand(), a.experimentsCommand(), a.runsCommand(), a.versionCommand(),
 	)
 	return root
-}
-
-func (a *app) versionLine() string {
-	if a.name == "mlflow" {
-		return "mlflow, version " + server.MLflowVersion + "\n"
-	}
-	return fmt.Sprintf("weir %s (MLflow API %s)\n", Version, server.MLflowVersion)
 }
 
 // group makes a command that only holds others.

@@ -10,6 +10,19 @@ import (
 	"github.com/weir-ml/weir/internal/server"
 )
 
+// versionLine is what --version prints, in the words of the program whose name this one bears.
+func (a *app) versionLine() string {
+	if a.name == "mlflow" {
+		return "mlflow, version " + server.MLflowVersion + "\n"
+	}
+	return weirVersion()
+}
+
+// weirVersion is the same under every name: by it clients tell this program from Python's mlflow.
+func weirVersion() string {
+	return fmt.Sprintf("weir %s (MLflow API %s)\n", Version, server.MLflowVersion)
+}
+
 func (a *app) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
@@ -17,7 +30,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if !a.asJSON {
-				_, err := fmt.Fprint(a.Stdout, a.versionLine())
+				_, err := fmt.Fprint(a.Stdout, weirVersion())
 				return err
 			}
 			return json.NewEncoder(a.Stdout).Encode(map[string]string{
