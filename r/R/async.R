@@ -34,12 +34,29 @@ mlflow_async_logging <- function(enable = TRUE, interval = 1, max_batch = 1000) 
   invisible(NULL)
 }
 
-queue_points <- function(run, metrics) {
+# Metrics are queued some thousand times a second: the run of the last point is
+# remembered, so that a point costs no look-up while neither run nor server changes.
+queued_run <- function(run_id, client) {
+  last <- .globals$queue$last
+  if (is.null(last) || !is.null(run_id) || !is.null(client)) return(NULL)
+  if (!identical(last$run_id, mlflow_get_active_run_id()) || !identical(.globals$queue$uri, .globals$tracking_uri)) {
+    return(NULL)
+  }
+  last
+}
+
+queue_points <- function(run, key, value, timestamp, step) {
   queue <- .globals$queue
-  queue$points[[length(queue$points) + 1L]] <- list(run = run, metrics = metrics)
-  queue$n <- queue$n + nrow(metrics)
-  due <- proc.time()[["elapsed"]] - queue$sent >= queue$interval
-  if (due || queue$n >= queue$max_batch) mlflow_flush()
+  queue$last <- run
+  queue$uri <- .globals$tracking_uri
+  rows <- length(value)
+  at <- length(queue$points) + 1L
+  queue$points[[at]] <- list(
+    run = run, key = rep_len(key, rows), value = value, timestamp = rep_len(timestamp, rows),
+    step = rep_len(step, rows)
+  )
+  queue$n <- queue$n + rows
+  if (queue$n >= queue$max_batch || proc.time()[[3L]] - queue$sent >= queue$interval) mlflow_flush()
   invisible(NULL)
 }
 
@@ -58,9 +75,8 @@ mlflow_flush <- function() {
   tryCatch(
     for (id in unique(ids)) {
       mine <- points[ids == id]
-      all <- lapply(mine, `[[`, "metrics")
-      columns <- lapply(stats::setNames(nm = names(all[[1L]])), function(column) {
-        unlist(lapply(all, `[[`, column), use.names = FALSE)
+      columns <- lapply(stats::setNames(nm = c("key", "value", "timestamp", "step")), function(column) {
+        unlist(lapply(mine, `[[`, column), use.names = FALSE)
       })
       log_batch_call(mine[[1L]]$run$client, id, metrics = new_tbl(columns))
       sent <- c(sent, id)
@@ -69,7 +85,7 @@ mlflow_flush <- function() {
       # What could not be sent waits for the next flush: nothing is lost while R
       # lives, and points that arrive twice are one point.
       queue$points <- c(points[!ids %in% sent], queue$points)
-      queue$n <- sum(vapply(queue$points, function(p) nrow(p$metrics), 1L))
+      queue$n <- sum(vapply(queue$points, function(p) length(p$value), 1L))
       stop(e)
     }
   )

@@ -19,8 +19,8 @@ mlflow_cli <- function(..., background = FALSE, echo = TRUE, stderr_callback = N
   )
   with_env(env, {
     mlflow_verbose_message(paste(c(bin, args), collapse = " "))
-    if (background) return(invisible(background_process(bin, shQuote(args))))
-    result <- run_program(bin, args, echo, stderr_callback)
+    if (background) return(invisible(with_this_r(background_process(bin, shQuote(args)))))
+    result <- with_this_r(run_program(bin, args, echo, stderr_callback))
   })
   if (result$status != 0L) {
     said <- paste(result$stderr, collapse = "\n")
@@ -31,6 +31,11 @@ mlflow_cli <- function(..., background = FALSE, echo = TRUE, stderr_callback = N
   }
   result$stderr <- paste(result$stderr, collapse = "\n")
   invisible(result)
+}
+
+# Projects and models run with the R that runs this session.
+with_this_r <- function(expr) {
+  with_env(list(PATH = paste(R.home("bin"), Sys.getenv("PATH"), sep = .Platform$path.sep)), expr)
 }
 
 # Environment variables for the time of an expression.
@@ -60,6 +65,8 @@ run_program <- function(bin, args, echo = TRUE, stderr_callback = NULL, merge = 
     if (is.function(stderr_callback)) stderr_callback(line, NULL)
   }
   status <- close(con) %||% 0L
+  # On Unix, pclose() gives the exit status in the upper byte.
+  if (status > 255L) status <- status %/% 256L
   stdout <- if (!merge && file.exists(out)) paste(readLines(out, warn = FALSE), collapse = "\n") else ""
   if (echo && nzchar(stdout)) cat(stdout, "\n", sep = "")
   list(status = as.integer(status), stdout = stdout, stderr = lines)

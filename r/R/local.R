@@ -115,6 +115,7 @@ local_connect <- function(target) {
 # An open connection that asks for /lease and never reads: the server lives
 # while any lease is open. The kernel closes it when R ends, however it ends.
 open_lease <- function(url, token) {
+  if (isFALSE(getOption("mlflow.lease"))) return(NULL)
   at <- regmatches(url, regexec("^https?://([^:/]+):([0-9]+)", url))[[1L]]
   if (length(at) != 3L) return(NULL)
   tryCatch(

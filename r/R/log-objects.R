@@ -180,6 +180,7 @@ read_table_json <- function(file) {
   body <- jsonlite::fromJSON(file, simplifyVector = FALSE)
   columns <- lapply(seq_along(body$columns), function(i) {
     cells <- lapply(body$data, `[[`, i)
+    if (!length(cells)) return(logical())
     if (any(vapply(cells, is.list, NA))) return(cells)
     cells[vapply(cells, is.null, NA)] <- NA
     unlist(cells)

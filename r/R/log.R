@@ -21,14 +21,15 @@ mlflow_log_metric <- function(key, value, timestamp = NULL, step = NULL, run_id 
   key <- check_string(key, "key")
   number <- metric_value(key, value, step)
   if (is.null(number)) return(invisible(NULL))
-  run <- resolve_run(run_id, client)
+  run <- queued_run(run_id, client) %||% resolve_run(run_id, client)
   timestamp <- if (is.null(timestamp)) current_time() else as_milliseconds(timestamp)
   step <- if (is.null(step)) 0 else round(as.numeric(step))
-  if (length(number) > 1L || !is.null(.globals$queue)) {
-    points <- data.frame(key = key, value = number, timestamp = timestamp, step = step)
-    if (is.null(.globals$queue)) log_batch_call(run$client, run$run_id, metrics = points) else {
-      queue_points(run, metrics = points)
-    }
+  if (!is.null(.globals$queue)) {
+    queue_points(run, key, number, timestamp, step)
+  } else if (length(number) > 1L) {
+    log_batch_call(run$client, run$run_id, metrics = data.frame(
+      key = key, value = number, timestamp = timestamp, step = step
+    ))
   } else {
     rest_call(run$client, "runs/log-metric", "POST", body = list(
       run_uuid = run$run_id, run_id = run$run_id, key = key, value = number,
@@ -192,15 +193,14 @@ mlflow_log_metrics <- function(metrics = list(), step = NULL, timestamp = NULL, 
   numbers <- Map(function(k, v) metric_value(k, v), names(values), values)
   numbers <- unlist(drop_null(numbers))
   run <- resolve_run(run_id, client)
-  points <- data.frame(
-    key = names(numbers), value = unname(numbers),
-    timestamp = if (is.null(timestamp)) current_time() else as_milliseconds(timestamp),
-    step = if (is.null(step)) 0 else round(as.numeric(step))
-  )
-  if (is.null(.globals$queue)) {
-    log_batch_call(run$client, run$run_id, metrics = points)
+  timestamp <- if (is.null(timestamp)) current_time() else as_milliseconds(timestamp)
+  step <- if (is.null(step)) 0 else round(as.numeric(step))
+  if (!is.null(.globals$queue)) {
+    queue_points(run, names(numbers), unname(numbers), timestamp, step)
   } else {
-    queue_points(run, metrics = points)
+    log_batch_call(run$client, run$run_id, metrics = data.frame(
+      key = names(numbers), value = unname(numbers), timestamp = timestamp, step = step
+    ))
   }
   invisible(values)
 }

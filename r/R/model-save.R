@@ -62,7 +62,7 @@ finish_model <- function(path, model_spec) {
   # yaml writes a double as "42.0", which readers of an integer refuse.
   model_spec$model_size_bytes <- if (size < .Machine$integer.max) as.integer(size) else size
   mlflow_write_model_spec(path, model_spec)
-  model_spec
+  invisible(model_spec)
 }
 
 #' Save a model

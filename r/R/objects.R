@@ -10,10 +10,10 @@ new_tbl <- function(columns, class = NULL, n = NULL) {
   )
 }
 
-# Hands a table to the user: from here on tibble's methods may be needed.
+# Hands a table to the user: from here on tibble's methods are needed, which this
+# first use of the package loads.
 give_tbl <- function(x) {
-  loadNamespace("tibble")
-  x
+  tibble::validate_tibble(x)
 }
 
 field <- function(items, name, missing) {

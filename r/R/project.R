@@ -72,9 +72,9 @@ mlflow_run <- function(uri = ".", entry_point = NULL, version = NULL, parameters
   env$MLFLOW_RUN_ID <- ""
   bin <- mlflow_bin()
   if (!isTRUE(synchronous)) {
-    return(with_env(env, run_handle(background_process(bin, shQuote(args)))))
+    return(with_env(env, with_this_r(run_handle(background_process(bin, shQuote(args))))))
   }
-  result <- with_env(env, run_program(bin, args, merge = TRUE))
+  result <- with_env(env, with_this_r(run_program(bin, args, merge = TRUE)))
   id <- run_id_in(result$stderr)
   if (result$status != 0L) {
     mlflow_abort(

@@ -170,11 +170,11 @@ mlflow_rfunc_serve <- function(model_uri = NULL, host = "127.0.0.1", port = 8090
   message("Starting serving endpoint: ", url)
   if (isTRUE(browse) && interactive()) open_url(url)
   if (!isTRUE(daemonized)) {
-    status <- system2(mlflow_bin(), args)
+    status <- with_this_r(system2(mlflow_bin(), args))
     if (status != 0L) mlflow_abort(paste0("The model server ended with status ", status, "."), status = status)
     return(invisible(status))
   }
-  handle <- background_process(mlflow_bin(), args)
+  handle <- with_this_r(background_process(mlflow_bin(), args))
   await_server(url, handle, "/ping")
   structure(c(list(url = url), handle), class = "mlflow_model_server")
 }

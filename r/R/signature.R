@@ -105,10 +105,8 @@ model_spec_of <- function(model_uri, client) {
 #' @examples
 #' dir <- tempfile("model-")
 #' signature <- mlflow_infer_signature(cars["speed"])
-#' mlflow_save_model(
-#'   lm(dist ~ speed, cars), dir,
-#'   list(signature = list(inputs = as.character(jsonlite::toJSON(signature$inputs, auto_unbox = TRUE))))
-#' )
+#' inputs <- as.character(jsonlite::toJSON(signature$inputs, auto_unbox = TRUE))
+#' mlflow_save_model(lm(dist ~ speed, cars), dir, list(signature = list(inputs = inputs)))
 #' mlflow_validate_input(dir, data.frame(speed = 10))
 mlflow_validate_input <- function(model_uri, data, client = mlflow_client()) {
   inputs <- mlflow_get_model_info(model_uri, client)$signature$inputs
