@@ -1,10 +1,14 @@
 package mlflow
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
 	"net/url"
@@ -103,7 +107,12 @@ type download struct {
 	etag   string // empty when the server offers no strong one; then a broken body is an error
 	offset int64
 	failed int
+
+	hash hash.Hash // of what was read, when the server said what it should be
+	want []byte
 }
+
+var errDigest = errors.New("the content is not what the server stored: its SHA-256 differs")
 
 var errFileChanged = errors.New("the file was changed on the server while it was read")
 
@@ -129,8 +138,24 @@ func (d *download) connect() error {
 	if etag := response.Header.Get("ETag"); strings.HasPrefix(etag, `"`) && response.Header.Get("Accept-Ranges") == "bytes" {
 		d.etag = etag
 	}
+	if d.offset == 0 && response.StatusCode == http.StatusOK {
+		d.hash, d.want = nil, reprDigest(response.Header)
+		if d.want != nil {
+			d.hash = sha256.New()
+		}
+	}
 	d.body, d.idle = response.Body, idle
 	return nil
+}
+
+// reprDigest reads the SHA-256 of a whole file from the field of RFC 9530; nil when there is none.
+func reprDigest(h http.Header) []byte {
+	text, ok := strings.CutPrefix(h.Get("Repr-Digest"), "sha-256=:")
+	sum, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(text, ":"))
+	if !ok || err != nil || len(sum) != sha256.Size {
+		return nil
+	}
+	return sum
 }
 
 func (d *download) Read(b []byte) (int, error) {
@@ -140,6 +165,12 @@ func (d *download) Read(b []byte) (int, error) {
 		d.offset += int64(n)
 		if n > 0 {
 			d.failed = 0
+		}
+		if d.hash != nil {
+			d.hash.Write(b[:n])
+			if err == io.EOF && !bytes.Equal(d.hash.Sum(nil), d.want) {
+				return n, fmt.Errorf("download of '%s': %w", d.place.key, errDigest)
+			}
 		}
 		if n > 0 || err == nil || err == io.EOF {
 			if err != nil && err != io.EOF {

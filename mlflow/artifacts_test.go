@@ -2,6 +2,8 @@ package mlflow
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -317,6 +319,31 @@ func TestADownloadOfAChangedFileFails(t *testing.T) {
 	defer body.Close()
 	if _, err := io.ReadAll(body); !errors.Is(err, errFileChanged) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestADamagedDownloadIsAnErrorAndNoFile(t *testing.T) {
+	t.Parallel()
+	sum := sha256.Sum256([]byte("good"))
+	content := "good"
+	c, _ := newTestClient(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/artifacts") {
+			io.WriteString(w, "{}")
+			return
+		}
+		w.Header().Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":")
+		io.WriteString(w, content)
+	})
+	dir := t.TempDir()
+	if path, err := c.DownloadArtifacts(t.Context(), "mlflow-artifacts:/f", dir); err != nil || path != filepath.Join(dir, "f") {
+		t.Fatal(path, err)
+	}
+	content = "g00d"
+	if _, err := c.DownloadArtifacts(t.Context(), "mlflow-artifacts:/g", dir); !errors.Is(err, errDigest) {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(map[string]string{"f": "good"}, readTree(t, dir)); diff != "" {
+		t.Error(diff)
 	}
 }
 

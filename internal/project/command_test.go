@@ -112,9 +112,21 @@ func FuzzCommand(f *testing.F) {
 		f.Add(seed, "v $(x)")
 	}
 	f.Fuzz(func(t *testing.T, template, value string) {
-		c, err := buildCommand(template, []Param{{"a", value}}, nil)
-		if err == nil && c.bash != "" && strings.ContainsAny(value, "\r\n") && strings.Contains(c.bash, value) && len(value) > 1 {
-			t.Errorf("%q with %q became %q", template, value, c.bash)
+		build := func(value string) (command, error) { return buildCommand(template, []Param{{"a", value}}, nil) }
+		c, err := build(value)
+		if err != nil {
+			return
+		}
+		one, err1 := build("one")
+		two, err2 := build("two")
+		if err1 != nil || err2 != nil {
+			t.Fatalf("%q takes %q and not a plain word: %v, %v", template, value, err1, err2)
+		}
+		if len(c.argv) != len(one.argv) || (c.bash == "") != (one.bash == "") {
+			t.Errorf("with %q, %q has another shape: %+v, not %+v", value, template, c, one)
+		}
+		if one.bash != two.bash && strings.ContainsAny(value, "\r\n") {
+			t.Errorf("%q lets a line end into the shell: %q", template, c.bash)
 		}
 	})
 }
