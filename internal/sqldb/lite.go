@@ -73,6 +73,9 @@ func (db *liteDB) setup(ctx context.Context, conn *liteConn, readOnly bool) erro
 	if readOnly {
 		pragmas = append(pragmas, `pragma query_only = on`)
 	} else {
+		if err := refuseMLflow(ctx, conn); err != nil {
+			return err
+		}
 		mode := `pragma journal_mode = wal`
 		if !db.wal {
 			mode = `pragma journal_mode = delete`
@@ -87,6 +90,24 @@ func (db *liteDB) setup(ctx context.Context, conn *liteConn, readOnly bool) erro
 		}
 	}
 	return nil
+}
+
+// refuseMLflow keeps this program from writing into a database that Python's mlflow made; even the journal mode is part of
+// the file.
+func refuseMLflow(ctx context.Context, conn *liteConn) error {
+	found := false
+	err := retryBusy(ctx, func() error {
+		stmt, _, err := conn.PrepareTransient(`select 1 from sqlite_master where name = 'alembic_version'`)
+		if err != nil {
+			return err
+		}
+		found, err = stmt.Step()
+		return errors.Join(err, stmt.Finalize())
+	})
+	if err == nil && found {
+		err = ErrMLflowDatabase
+	}
+	return err
 }
 
 // retryBusy repeats f while another process holds the database, up to busyTimeout. SQLite's own busy handler is not

@@ -50,6 +50,15 @@ func openPostgres(ctx context.Context, uri string) (*pgDB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("open database: %w", err)
 	}
+	var foreign bool
+	err = pool.QueryRow(ctx, `select to_regclass('alembic_version') is not null`).Scan(&foreign)
+	if err == nil && foreign {
+		err = ErrMLflowDatabase
+	}
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open database: %w", err)
+	}
 	return &pgDB{pool: pool}, nil
 }
 
