@@ -42,20 +42,30 @@ func weirVariable(flag string) string {
 	return "WEIR_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// applyEnv sets the flags that the command line leaves open from WEIR_<FLAG> or from MLflow's variables.
+// applyEnv sets the flags that the command line leaves open from WEIR_<FLAG>, from the file that WEIR_<FLAG>_FILE names,
+// which is how a secret stays out of the process list, or from MLflow's variables.
 func (a *app) applyEnv(cmd *cobra.Command) error {
 	var errs []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Changed || f.Name == "help" || f.Name == "version" || opposite(cmd, f.Name) {
 			return
 		}
-		for _, name := range append([]string{weirVariable(f.Name)}, f.Annotations[mlflowEnv]...) {
+		own := weirVariable(f.Name)
+		for _, name := range append([]string{own, own + "_FILE"}, f.Annotations[mlflowEnv]...) {
 			value := a.getenv(name)
 			if value == "" {
 				continue
 			}
+			if name == own+"_FILE" {
+				data, err := os.ReadFile(a.abs(value))
+				if err != nil {
+					errs = append(errs, fmt.Errorf("%s: %w", name, err))
+					return
+				}
+				value = strings.TrimRight(string(data), "\r\n")
+			}
 			if err := cmd.Flags().Set(f.Name, value); err != nil {
-				errs = append(errs, usagef("%s=%s: %v", name, value, err))
+				errs = append(errs, usagef("%s: %v", name, err))
 			}
 			return
 		}

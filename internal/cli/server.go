@@ -42,6 +42,7 @@ func (a *app) serverCommand(name string) *cobra.Command {
 			if err := a.storeLimits(&c); err != nil {
 				return err
 			}
+			a.noteLoneDatabase(c.BackendStoreURI)
 			c.NoServeArtifacts = !serve
 			c.Guard.AllowedHosts, c.Guard.AllowedOrigins = hosts, origins
 			c.Dir, c.Version, c.SlowRequest = a.Dir, Version, slow

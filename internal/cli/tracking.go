@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -81,6 +82,7 @@ func (a *app) open(ctx context.Context) (*tracking, error) {
 		}
 		return &tracking{Client: client, uri: uri, token: options.Token, close: func() {}}, nil
 	}
+	a.noteLoneDatabase(uri)
 	ready, end, err := a.hold(ctx, uri)
 	if err != nil {
 		return nil, err
@@ -92,4 +94,16 @@ func (a *app) open(ctx context.Context) (*tracking, error) {
 		return nil, err
 	}
 	return &tracking{Client: client, uri: ready.URL, token: ready.Token, close: end}, nil
+}
+
+// noteLoneDatabase says that a mlflow.db in the working directory, which Python's mlflow would use, is not read.
+func (a *app) noteLoneDatabase(uri string) {
+	if uri != "" || !isFile(filepath.Join(a.Dir, "mlflow.db")) {
+		return
+	}
+	if _, err := os.Stat(filepath.Join(a.Dir, server.DefaultStore)); err == nil {
+		return
+	}
+	fmt.Fprintf(a.Stderr, "%s: mlflow.db here is the database of Python's mlflow; it is left alone (`weir import` will bring it in), and ./%s is used\n",
+		a.name, server.DefaultStore)
 }
