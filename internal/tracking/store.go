@@ -125,6 +125,8 @@ func (s *Store) Mount(rt *api.Router) {
 	api.Handle(rt, "GET mlflow/metrics/get-history-bulk", api.List("experiment"), s.GetHistoryBulk)
 	api.Handle(rt, "GET mlflow/metrics/get-history-bulk-interval", api.List("experiment"), s.GetHistoryInterval)
 	api.Handle(rt, "GET /api/weir/v1/metrics/chart", api.List("experiment"), s.Chart)
+
+	s.mountModels(rt)
 }
 
 // RunArtifacts says where a run's files are and to which experiment it belongs; deleted runs have theirs too.

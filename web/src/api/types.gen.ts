@@ -2,6 +2,7 @@
 
 /** A number; NaN and the infinities travel as texts. */
 export type Float = number | "NaN" | "Infinity" | "-Infinity";
+export type LoggedModelStatus = "LOGGED_MODEL_PENDING" | "LOGGED_MODEL_READY" | "LOGGED_MODEL_UPLOAD_FAILED";
 export type RunStatus = "FAILED" | "FINISHED" | "KILLED" | "RUNNING" | "SCHEDULED";
 export type ViewType = "ACTIVE_ONLY" | "ALL" | "DELETED_ONLY";
 
@@ -50,6 +51,15 @@ export interface CreateExperimentResponse {
   experiment_id: string;
 }
 
+export interface CreateLoggedModelRequest {
+  experiment_id: string;
+  name?: string;
+  model_type?: string;
+  source_run_id?: string;
+  params?: KeyValue[];
+  tags?: KeyValue[];
+}
+
 export interface CreateModelVersionRequest {
   name: string;
   source: string;
@@ -91,6 +101,11 @@ export interface DatasetInput {
 export interface DeleteExperimentTagRequest {
   experiment_id: string;
   key: string;
+}
+
+export interface DeleteLoggedModelTagRequest {
+  model_id: string;
+  tag_key: string;
 }
 
 export interface DeleteModelVersionTagRequest {
@@ -136,6 +151,11 @@ export interface FileInfo {
   file_size?: number;
 }
 
+export interface FinalizeLoggedModelRequest {
+  model_id: string;
+  status: "LOGGED_MODEL_PENDING" | "LOGGED_MODEL_READY" | "LOGGED_MODEL_UPLOAD_FAILED";
+}
+
 export interface GetDownloadURIResponse {
   artifact_uri: string;
 }
@@ -147,6 +167,11 @@ export interface GetExperimentByNameRequest {
 export interface GetLatestVersionsRequest {
   name: string;
   stages?: string[];
+}
+
+export interface GetLoggedModelRequest {
+  model_id: string;
+  allow_deleted?: boolean;
 }
 
 export interface HistoryBulkRequest {
@@ -195,6 +220,11 @@ export interface LogBatchRequest {
   tags?: KeyValue[];
 }
 
+export interface LogLoggedModelParamsRequest {
+  model_id: string;
+  params?: KeyValue[];
+}
+
 export interface LogMetricRequest {
   run_id: string;
   key: string;
@@ -215,6 +245,50 @@ export interface LogParamRequest {
   run_id: string;
   key: string;
   value: string;
+}
+
+export interface LoggedModel {
+  info: LoggedModelInfo;
+  data: LoggedModelData;
+}
+
+export interface LoggedModelData {
+  params?: KeyValue[];
+  metrics?: Metric[];
+}
+
+export interface LoggedModelDataset {
+  dataset_name: string;
+  dataset_digest?: string;
+}
+
+export interface LoggedModelInfo {
+  model_id: string;
+  experiment_id: string;
+  name: string;
+  creation_timestamp_ms: number;
+  last_updated_timestamp_ms: number;
+  artifact_uri: string;
+  status: "LOGGED_MODEL_PENDING" | "LOGGED_MODEL_READY" | "LOGGED_MODEL_UPLOAD_FAILED";
+  model_type: string;
+  source_run_id: string;
+  status_message?: string;
+  tags?: KeyValue[];
+}
+
+export interface LoggedModelOrder {
+  field_name: string;
+  ascending?: boolean;
+  dataset_name?: string;
+  dataset_digest?: string;
+}
+
+export interface LoggedModelRequest {
+  model_id: string;
+}
+
+export interface LoggedModelResponse {
+  model: LoggedModel;
 }
 
 export interface Metric {
@@ -364,6 +438,20 @@ export interface SearchExperimentsResponse {
   next_page_token?: string;
 }
 
+export interface SearchLoggedModelsRequest {
+  experiment_ids: string[];
+  filter?: string;
+  datasets?: LoggedModelDataset[];
+  max_results?: number;
+  order_by?: LoggedModelOrder[];
+  page_token?: string;
+}
+
+export interface SearchLoggedModelsResponse {
+  models?: LoggedModel[];
+  next_page_token?: string;
+}
+
 export interface SearchModelVersionsRequest {
   filter?: string;
   max_results?: number;
@@ -401,6 +489,11 @@ export interface SetExperimentTagRequest {
   experiment_id: string;
   key: string;
   value: string;
+}
+
+export interface SetLoggedModelTagsRequest {
+  model_id: string;
+  tags?: KeyValue[];
 }
 
 export interface SetModelVersionTagRequest {
