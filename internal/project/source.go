@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/weir-ml/weir/mlflow"
@@ -67,7 +68,7 @@ func (r *runner) fetch(ctx context.Context) (source, error) {
 		}
 		s.dir, s.entryPoint = filepath.Dir(path), filepath.Base(path)
 	}
-	if commit, err := git(ctx, s.dir, "rev-parse", "--verify", "--quiet", "HEAD"); err == nil && commit != "" {
+	if commit, err := r.git(ctx, s.dir, "rev-parse", "--verify", "--quiet", "HEAD"); err == nil && commit != "" {
 		s.tags = append(s.tags, mlflow.KeyValue{Key: "mlflow.source.git.commit", Value: commit})
 	}
 	return s, nil
@@ -98,7 +99,7 @@ func (r *runner) clone(ctx context.Context, uri, sub string) (source, error) {
 	}
 	r.cleanup = append(r.cleanup, func() error { return os.RemoveAll(dir) })
 	shown := withoutPassword(uri)
-	if _, err := git(ctx, dir, "clone", "--quiet", "--no-checkout", "--", uri, "."); err != nil {
+	if _, err := r.git(ctx, dir, "clone", "--quiet", "--no-checkout", "--", uri, "."); err != nil {
 		return source{}, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "clone %s: %s", shown,
 			strings.ReplaceAll(err.Error(), uri, shown))
 	}
@@ -108,17 +109,17 @@ func (r *runner) clone(ctx context.Context, uri, sub string) (source, error) {
 	}
 	revision, branch := "HEAD", ""
 	if r.o.Version != "" {
-		if _, err := git(ctx, dir, "rev-parse", "--verify", "--quiet", "refs/remotes/origin/"+r.o.Version+"^{commit}"); err == nil {
+		if _, err := r.git(ctx, dir, "rev-parse", "--verify", "--quiet", "refs/remotes/origin/"+r.o.Version+"^{commit}"); err == nil {
 			revision, branch = "refs/remotes/origin/"+r.o.Version, r.o.Version
 		} else {
 			revision = r.o.Version
 		}
 	}
-	commit, err := git(ctx, dir, "rev-parse", "--verify", "--quiet", revision+"^{commit}")
+	commit, err := r.git(ctx, dir, "rev-parse", "--verify", "--quiet", revision+"^{commit}")
 	if err != nil {
 		return source{}, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "%s has no version '%s'", shown, r.o.Version)
 	}
-	if _, err := git(ctx, dir, "checkout", "--quiet", "--detach", commit); err != nil {
+	if _, err := r.git(ctx, dir, "checkout", "--quiet", "--detach", commit); err != nil {
 		return source{}, err
 	}
 	s.tags = append(s.tags, mlflow.KeyValue{Key: "mlflow.source.git.commit", Value: commit},
@@ -151,12 +152,16 @@ func withoutPassword(uri string) string {
 	return uri
 }
 
-// git runs git in a folder and gives what it prints. It never asks for a password, and uses no transport that runs programs
+// git runs git in a folder, in the environment of the project, and gives what it prints. It never asks for a password, and uses no transport that runs programs
 // which the URI names.
-func git(ctx context.Context, dir string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", args...)
+func (r *runner) r.git(ctx context.Context, dir string, args ...string) (string, error) {
+	program, err := lookPath("git", r.o.Env)
+	if err != nil {
+		return "", fmt.Errorf("git is not installed, or not on PATH")
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL=file:git:http:https:ssh", "LC_ALL=C")
+	cmd.Env = append(slices.Clone(r.o.Env), "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL=file:git:http:https:ssh", "LC_ALL=C")
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
