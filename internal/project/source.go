@@ -154,7 +154,7 @@ func withoutPassword(uri string) string {
 
 // git runs git in a folder, in the environment of the project, and gives what it prints. It never asks for a password, and uses no transport that runs programs
 // which the URI names.
-func (r *runner) r.git(ctx context.Context, dir string, args ...string) (string, error) {
+func (r *runner) git(ctx context.Context, dir string, args ...string) (string, error) {
 	program, err := lookPath("git", r.o.Env)
 	if err != nil {
 		return "", fmt.Errorf("git is not installed, or not on PATH")
