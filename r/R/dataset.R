@@ -13,9 +13,12 @@
 #'   `source_type`, `source`, `schema` and `profile`; `mlflow_log_input()` the dataset,
 #'   invisibly.
 #' @export
-#' @examplesIf mlflow:::example_store()
+#' @examples
 #' data <- mlflow_dataset(iris, targets = "Species")
-#' with(mlflow_start_run(), mlflow_log_input(data, "train"))
+#' data
+#' if (interactive()) {
+#'   with(mlflow_start_run(), mlflow_log_input(data, "train"))
+#' }
 mlflow_dataset <- function(df, source = NULL, name = NULL, targets = NULL, digest = NULL) {
   label <- paste(deparse(substitute(df), nlines = 1L), collapse = "")
   name <- name %||% if (nchar(label) > 100L) "dataset" else label

@@ -167,6 +167,7 @@ mlflow_source <- function(uri) {
         suppressPackageStartupMessages(source_script(path, frame)),
         error = function(e) calls <<- sys.calls()
       )
+      snapshot_project()
       end_open("FINISHED")
     },
     error = function(e) {
@@ -180,6 +181,18 @@ mlflow_source <- function(uri) {
     }
   )
   invisible(NULL)
+}
+
+# A project's run keeps the list of packages that it worked with. Only what was
+# started as a project is recorded, and never at the price of the run.
+snapshot_project <- function() {
+  wanted <- getOption("mlflow.snapshot.auto", TRUE) && nzchar(Sys.getenv("MLFLOW_RUN_ID"))
+  if (!isTRUE(wanted) || file.access(".", 2L) != 0L) return(invisible())
+  try(suppressWarnings({
+    file <- mlflow_snapshot()
+    mlflow_log_artifact(file, run_id = Sys.getenv("MLFLOW_RUN_ID"))
+  }), silent = TRUE)
+  invisible()
 }
 
 source_script <- function(path, envir) {

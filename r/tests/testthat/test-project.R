@@ -81,6 +81,7 @@ test_that("projects run, and their id comes back", {
   expect_equal(run$status, "FINISHED")
   expect_equal(run$experiment_id, id)
   expect_equal(mlflow_get_param("lr", run_id), "20")
+  expect_true("r-dependencies.txt" %in% mlflow_list_artifacts(run_id = run_id)$path)
   file_id <- suppressMessages(mlflow_run(file.path(dir, "train.R"), ))
   expect_equal(mlflow_get_metric("m", file_id), 0.5)
   handle <- mlflow_run(dir, "train.R", synchronous = FALSE)
