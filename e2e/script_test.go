@@ -113,6 +113,9 @@ func condition(name string) (bool, error) {
 	case "root":
 		return os.Getuid() == 0, nil
 	}
+	if pkg, ok := strings.CutPrefix(name, "rpkg:"); ok {
+		return exec.Command("Rscript", "-e", "stopifnot(requireNamespace('"+pkg+"', quietly = TRUE))").Run() == nil, nil
+	}
 	return false, fmt.Errorf("unknown condition %q", name)
 }
 
