@@ -6,13 +6,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { ApiError } from "../api/client";
 import { experimentQuery, runsByIdQuery, runsQuery } from "../api/queries";
 import type { Run } from "../api/types.gen";
-import {
-  availableColumns,
-  defaultColumns,
-  exampleFilter,
-  orderClause,
-  orderColumn,
-} from "../lib/columns";
+import { defaultColumns, exampleFilter, orderClause, orderColumn } from "../lib/columns";
 import { plural } from "../lib/format";
 import { missingParents, nest } from "../lib/tree";
 import type { RunsSearch } from "../router";
@@ -75,7 +69,6 @@ export function RunsPage() {
   const runs = useMemo(() => data?.pages.flatMap((page) => page.runs ?? noRuns) ?? noRuns, [data]);
   const first = data?.pages[0]?.runs ?? noRuns;
   const preset = useMemo(() => defaultColumns(first), [first]);
-  const known = useMemo(() => availableColumns(runs), [runs]);
   const columns = search.columns ?? preset;
   const example = useMemo(() => exampleFilter(first, columns), [first, columns]);
 
@@ -126,7 +119,7 @@ export function RunsPage() {
           onFlat={(on) => set({ flat: on || undefined })}
         />
         <ColumnChooser
-          known={known}
+          runs={runs}
           chosen={columns}
           changed={search.columns !== undefined}
           onChange={(next) => set({ columns: next }, true)}
@@ -184,7 +177,7 @@ export function RunsPage() {
       ) : (
         <RunTable
           rows={rows}
-          runs={runs}
+          sample={first}
           columns={columns}
           nested={!search.flat}
           sort={sort}

@@ -1,6 +1,7 @@
 import { Button, Checkbox, Input, Popover, UnstyledButton } from "@mantine/core";
 import { useMemo, useState } from "react";
-import { columnOf } from "../lib/columns";
+import type { Run } from "../api/types.gen";
+import { availableColumns, columnOf } from "../lib/columns";
 import { formatCount } from "../lib/format";
 import css from "./ColumnChooser.module.css";
 import { Columns } from "./icons";
@@ -9,7 +10,7 @@ const headings = { metrics: "Metrics", params: "Parameters", tags: "Tags", attri
 const shownAtOnce = 100;
 
 interface ColumnChooserProps {
-  known: string[];
+  runs: readonly Run[];
   chosen: string[];
   /** Whether the choice differs from the preset. */
   changed: boolean;
@@ -18,8 +19,11 @@ interface ColumnChooserProps {
 }
 
 /** Chooses value columns, by a search over all keys. */
-export function ColumnChooser({ known, chosen, changed, onChange }: ColumnChooserProps) {
+export function ColumnChooser({ runs, chosen, changed, onChange }: ColumnChooserProps) {
   const [search, setSearch] = useState("");
+  const [opened, setOpened] = useState(false);
+  // All keys of all runs are many; they are gathered when somebody looks.
+  const known = useMemo(() => (opened ? availableColumns(runs) : []), [opened, runs]);
   const on = useMemo(() => new Set(chosen), [chosen]);
   const found = useMemo(() => {
     const wanted = search.trim().toLowerCase();
@@ -40,9 +44,21 @@ export function ColumnChooser({ known, chosen, changed, onChange }: ColumnChoose
   };
 
   return (
-    <Popover position="bottom-start" width={300} trapFocus onClose={() => setSearch("")}>
+    <Popover
+      position="bottom-start"
+      width={300}
+      trapFocus
+      opened={opened}
+      onChange={setOpened}
+      onClose={() => setSearch("")}
+    >
       <Popover.Target>
-        <Button size="xs" variant="default" leftSection={<Columns />}>
+        <Button
+          size="xs"
+          variant="default"
+          leftSection={<Columns />}
+          onClick={() => setOpened(!opened)}
+        >
           Columns
         </Button>
       </Popover.Target>

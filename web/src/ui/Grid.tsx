@@ -8,12 +8,21 @@ import {
   useTable,
 } from "@tanstack/react-table";
 import { defaultRangeExtractor, useVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import {
+  type CSSProperties,
+  type KeyboardEvent,
+  type ReactNode,
+  useCallback,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import css from "./Grid.module.css";
 import { GridHeader } from "./GridHeader";
-import { ChevronRight } from "./icons";
+import { GridRow } from "./GridRow";
 
-const features = tableFeatures({
+export const features = tableFeatures({
   rowExpandingFeature,
   rowSelectionFeature,
   expandedRowModel: createExpandedRowModel(),
@@ -63,10 +72,12 @@ interface GridProps<T> {
   testId?: string;
   rowTestId?: string;
   rowClass?: (row: T) => string | undefined;
-  footer?: ReactNode;
 }
 
 const noColumns: never[] = [];
+
+/** More rows are asked for when so many are left below the screen. */
+const ahead = 300;
 
 /**
  * A table of any length: only the rows on the screen are in the document. It is one stop of the Tab key; arrows
@@ -92,7 +103,8 @@ export function Grid<T extends object>(props: GridProps<T>) {
       onSelection?.(typeof update === "function" ? update(selection ?? {}) : update),
   });
   const shown = table.getRowModel().rows;
-  const nested = subRows !== undefined && rows.some((row) => subRows(row).length > 0);
+  const picked = selection !== undefined && Object.values(selection).some(Boolean);
+  const nested = useMemo(() => shown.some((row) => row.depth > 0 || row.getCanExpand()), [shown]);
 
   const given = props.activeId;
   const at = useMemo(() => {
@@ -118,7 +130,7 @@ export function Grid<T extends object>(props: GridProps<T>) {
 
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => {
-    if (shown.length > 0 && last >= shown.length - 60) onEnd?.();
+    if (shown.length > 0 && last >= shown.length - ahead) onEnd?.();
   }, [last, shown.length, onEnd]);
 
   useEffect(() => {
@@ -138,6 +150,14 @@ export function Grid<T extends object>(props: GridProps<T>) {
     [columns, onSelection],
   );
   const minWidth = columns.reduce((sum, c) => sum + c.width, onSelection ? 44 : 0);
+
+  const told = useRef(props.onActive);
+  told.current = props.onActive;
+  // One function for the life of the grid, so that rows that did not change are not drawn again.
+  const activate = useCallback((index: number, row: T | undefined) => {
+    setActive(index);
+    if (row) told.current?.(row);
+  }, []);
 
   const goTo = (index: number) => {
     const next = Math.max(0, Math.min(index, shown.length - 1));
@@ -205,17 +225,16 @@ export function Grid<T extends object>(props: GridProps<T>) {
       onKeyDown={onKeyDown}
       style={{ scrollPaddingTop: heads }}
     >
-      <div style={{ minWidth }}>
+      <div style={{ minWidth, "--columns": template } as CSSProperties}>
         <GridHeader
           columns={columns}
-          template={template}
           sort={props.sort}
           onSort={props.onSort}
           selectAll={
             onSelection
               ? {
-                  all: table.getIsAllRowsSelected(),
-                  some: table.getIsSomeRowsSelected(),
+                  all: picked && table.getIsAllRowsSelected(),
+                  some: picked,
                   toggle: () => table.toggleAllRowsSelected(),
                 }
               : undefined
@@ -225,79 +244,27 @@ export function Grid<T extends object>(props: GridProps<T>) {
         <div role="rowgroup" className={css.body} style={{ height: virtual.getTotalSize() }}>
           {items.map((item) => {
             const row = shown[item.index];
-            if (!row) return null;
-            const selected = row.getIsSelected();
-            return (
-              <div
+            return row ? (
+              <GridRow
                 key={row.id}
-                role="row"
-                className={`${css.row} ${props.rowClass?.(row.original) ?? ""}`}
-                data-index={item.index}
-                data-selected={selected || undefined}
-                data-current={(given !== undefined && row.id === given) || undefined}
-                data-testid={props.rowTestId}
-                aria-rowindex={item.index + 2}
-                aria-level={nested ? row.depth + 1 : undefined}
-                aria-expanded={row.getCanExpand() ? row.getIsExpanded() : undefined}
-                aria-selected={onSelection ? selected : undefined}
-                tabIndex={item.index === at ? 0 : -1}
-                onFocus={() => setActive(item.index)}
-                onClick={() => {
-                  setActive(item.index);
-                  props.onActive?.(row.original);
-                }}
-                style={{
-                  gridTemplateColumns: template,
-                  height: rowHeight,
-                  transform: `translateY(${item.start}px)`,
-                }}
-              >
-                {onSelection ? (
-                  <div role="gridcell" className={css.check}>
-                    <input
-                      type="checkbox"
-                      tabIndex={-1}
-                      checked={selected}
-                      aria-label="Select"
-                      onChange={row.getToggleSelectedHandler({ selectChildren: false })}
-                    />
-                  </div>
-                ) : null}
-                {columns.map((column, i) => (
-                  <div
-                    key={column.id}
-                    role="gridcell"
-                    className={css.cell}
-                    data-right={column.right || undefined}
-                    data-first={i === 0 || undefined}
-                    data-last={i === columns.length - 1 || undefined}
-                    data-checked={(i === 0 && onSelection !== undefined) || undefined}
-                    style={i === 0 && nested ? { paddingLeft: 4 + row.depth * 16 } : undefined}
-                  >
-                    {i === 0 && nested ? (
-                      <button
-                        type="button"
-                        className={css.twist}
-                        tabIndex={-1}
-                        hidden={!row.getCanExpand()}
-                        data-open={row.getIsExpanded() || undefined}
-                        aria-label={row.getIsExpanded() ? "Collapse" : "Expand"}
-                        onClick={(event) => {
-                          event.stopPropagation();
-                          row.toggleExpanded();
-                        }}
-                      >
-                        <ChevronRight size={12} />
-                      </button>
-                    ) : null}
-                    {column.cell(row.original)}
-                  </div>
-                ))}
-              </div>
-            );
+                row={row}
+                index={item.index}
+                top={item.start}
+                height={rowHeight}
+                columns={columns}
+                nested={nested}
+                selectable={onSelection !== undefined}
+                selected={picked && row.getIsSelected()}
+                open={row.getCanExpand() ? row.getIsExpanded() : undefined}
+                current={given !== undefined && row.id === given}
+                reachable={item.index === at}
+                testId={props.rowTestId}
+                className={props.rowClass?.(row.original)}
+                onActive={activate}
+              />
+            ) : null;
           })}
         </div>
-        {props.footer}
       </div>
     </div>
   );

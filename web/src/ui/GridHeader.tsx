@@ -5,7 +5,6 @@ import { ArrowDown, ArrowUp } from "./icons";
 
 interface GridHeaderProps<T> {
   columns: GridColumn<T>[];
-  template: string;
   sort?: Sort;
   onSort?: (id: string) => void;
   selectAll?: { all: boolean; some: boolean; toggle: () => void };
@@ -25,14 +24,7 @@ function groupsOf<T>(columns: GridColumn<T>[], offset: number) {
 }
 
 /** The heading of a grid. Its buttons are reached by Up from the first row, and by Left and Right among them. */
-export function GridHeader<T>({
-  columns,
-  template,
-  sort,
-  onSort,
-  selectAll,
-  toRows,
-}: GridHeaderProps<T>) {
+export function GridHeader<T>({ columns, sort, onSort, selectAll, toRows }: GridHeaderProps<T>) {
   const groups = groupsOf(columns, selectAll ? 2 : 1);
 
   const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
@@ -51,7 +43,7 @@ export function GridHeader<T>({
   return (
     <div role="rowgroup" className={css.head} onKeyDown={onKeyDown}>
       {groups.length > 0 ? (
-        <div className={css.groups} style={{ gridTemplateColumns: template }} aria-hidden="true">
+        <div className={css.groups} aria-hidden="true">
           <span className={css.corner} style={{ gridColumn: `1 / ${groups[0]?.from}` }} />
           {groups.map((group) => (
             <span
@@ -64,12 +56,7 @@ export function GridHeader<T>({
           ))}
         </div>
       ) : null}
-      <div
-        role="row"
-        aria-rowindex={1}
-        className={css.headRow}
-        style={{ gridTemplateColumns: template }}
-      >
+      <div role="row" aria-rowindex={1} className={css.headRow}>
         {selectAll ? (
           <div role="columnheader" className={css.check}>
             <input

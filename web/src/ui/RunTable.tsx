@@ -1,5 +1,4 @@
 import { useMediaQuery } from "@mantine/hooks";
-import { Link } from "@tanstack/react-router";
 import type { RowSelectionState } from "@tanstack/react-table";
 import { useMemo } from "react";
 import type { Run } from "../api/types.gen";
@@ -31,9 +30,9 @@ const none = <span className="muted">–</span>;
 
 const groupNames = { metrics: "Metrics", params: "Parameters", tags: "Tags", attributes: "" };
 
-/** Columns are as wide as their longest text of the first rows, within limits, so that few are cut off. */
+/** Columns are as wide as their longest text of the sampled runs, within limits, so that few are cut off. */
 function widthFor(header: string, texts: string[], least: number): number {
-  const longest = Math.max(0, ...texts.slice(0, 200).map((t) => t.length));
+  const longest = Math.max(0, ...texts.map((t) => t.length));
   return Math.max(
     least,
     Math.min(210, Math.ceil(18 + Math.max(header.length * 6.7 + 14, longest * 7.4))),
@@ -95,16 +94,15 @@ function nameColumn(width: number): GridColumn<RunNode> {
     cell: ({ run, guest }) => (
       <>
         <Status status={run.info.status} />
-        <Link
-          to="/experiments/$experimentId/runs/$runId"
-          params={{ experimentId: run.info.experiment_id, runId: run.info.run_id }}
+        {/* A plain anchor: a router's link for every row would cost more than the rest of the row. */}
+        <a
+          href={`#/experiments/${run.info.experiment_id}/runs/${run.info.run_id}`}
           className={`${css.name} truncate`}
-          data-guest={guest || undefined}
           title={guest ? `${run.info.run_name} (shown for its nested runs)` : run.info.run_name}
           tabIndex={-1}
         >
           {run.info.run_name || run.info.run_id}
-        </Link>
+        </a>
       </>
     ),
   };
@@ -167,7 +165,8 @@ const lastColumns: GridColumn<RunNode>[] = [
 
 interface RunTableProps {
   rows: RunNode[];
-  runs: Run[];
+  /** Some of the runs, from which widths and decimal places are taken. */
+  sample: Run[];
   columns: string[];
   nested: boolean;
   sort: Sort;
@@ -180,9 +179,9 @@ interface RunTableProps {
 
 /** The table of runs: who and when, then the chosen metrics and params, then where each run came from. */
 export function RunTable(props: RunTableProps) {
-  const { runs, columns } = props;
+  const { sample, columns } = props;
   const now = useNow();
-  const values = useMemo(() => columns.map((id) => valueColumn(id, runs)), [columns, runs]);
+  const values = useMemo(() => columns.map((id) => valueColumn(id, sample)), [columns, sample]);
   // On a narrow screen the values come right after the name; when a run was is found by scrolling.
   const narrow = useMediaQuery("(max-width: 640px)", false, { getInitialValueInEffect: false });
   const grid = useMemo(
