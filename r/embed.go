@@ -6,5 +6,5 @@ import "embed"
 
 // FS holds what `R CMD INSTALL` needs and nothing else: no tests.
 //
-//go:embed DESCRIPTION NAMESPACE all:R all:man
+//go:embed DESCRIPTION NAMESPACE all:R all:man all:inst
 var FS embed.FS

@@ -36,6 +36,9 @@ func (a *app) serverCommand(name string) *cobra.Command {
 			if a.getenv("MLFLOW_WORKSPACE") != "" {
 				return fmt.Errorf("MLFLOW_WORKSPACE is set, but this server has no workspaces; unset it")
 			}
+			if err := refuseUnsupported(cmd); err != nil {
+				return err
+			}
 			if c.ArtifactsOnly && cmd.Flags().Changed("backend-store-uri") {
 				return usagef("--artifacts-only serves no store; leave --backend-store-uri out")
 			}
@@ -86,9 +89,16 @@ func (a *app) serverCommand(name string) *cobra.Command {
 		f.Lookup(hidden).Hidden = true
 	}
 	ignore(cmd, []string{
-		"workers/w", "gunicorn-opts", "waitress-opts", "uvicorn-opts", "registry-store-uri", "expose-prometheus", "app-name",
+		"workers/w", "gunicorn-opts", "waitress-opts", "uvicorn-opts", "expose-prometheus",
 		"secrets-cache-ttl", "secrets-cache-max-size", "workspace-store-uri",
-	}, "dev", "enable-workspaces", "disable-workspaces")
+	}, "dev", "disable-workspaces")
+	for _, name := range []string{"app-name", "registry-store-uri"} {
+		f.String(name, "", "not supported")
+		f.Lookup(name).Hidden = true
+	}
+	f.Bool("enable-workspaces", false, "not supported")
+	f.Lookup("enable-workspaces").Hidden = true
+	env(cmd, "registry-store-uri", "MLFLOW_REGISTRY_STORE_URI")
 	env(cmd, "backend-store-uri", "MLFLOW_BACKEND_STORE_URI")
 	env(cmd, "default-artifact-root", "MLFLOW_DEFAULT_ARTIFACT_ROOT")
 	env(cmd, "serve-artifacts", "MLFLOW_SERVE_ARTIFACTS")
@@ -102,6 +112,21 @@ func (a *app) serverCommand(name string) *cobra.Command {
 	env(cmd, "x-frame-options", "MLFLOW_SERVER_X_FRAME_OPTIONS")
 	env(cmd, "disable-security-middleware", "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE")
 	return cmd
+}
+
+// refuseUnsupported ends the start where to ignore a flag would leave a server open, or data in another place than asked for.
+func refuseUnsupported(cmd *cobra.Command) error {
+	value := func(name string) string { return cmd.Flags().Lookup(name).Value.String() }
+	if app := value("app-name"); app != "" {
+		return fmt.Errorf("--app-name %s: this server has no accounts yet, and would let everybody in", app)
+	}
+	if value("enable-workspaces") == "true" {
+		return fmt.Errorf("--enable-workspaces: this server has no workspaces")
+	}
+	if uri := value("registry-store-uri"); uri != "" && uri != value("backend-store-uri") {
+		return fmt.Errorf("--registry-store-uri: one store holds runs and models; leave it out, or name the same as --backend-store-uri")
+	}
+	return nil
 }
 
 // storeLimits reads what MLflow sets by variables alone.

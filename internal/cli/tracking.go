@@ -32,6 +32,9 @@ func (a *app) connect(ctx context.Context, uri string) (server.Ready, error) {
 	if err != nil {
 		return server.Ready{}, fmt.Errorf("find this program's own file: %w", err)
 	}
+	if notice := store.FileTreeNotice(); notice != "" {
+		fmt.Fprintf(a.Stderr, "%s: %s\n", a.name, notice)
+	}
 	o := server.ConnectOptions{Store: store, Executable: exe, Environ: a.Environ}
 	for _, flag := range []string{"lease-start", "lease-grace"} {
 		if value := a.getenv(weirVariable(flag)); value != "" {

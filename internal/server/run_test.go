@@ -57,9 +57,12 @@ func TestStoppingFinishesRequestsThatRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The body is sent once the server asks for it, which it does when a handler reads.
+	req.Header.Set("Expect", "100-continue")
+	transport := &http.Transport{ExpectContinueTimeout: time.Minute, DisableKeepAlives: true}
 	answer := make(chan *http.Response, 1)
 	go func() {
-		response, err := http.DefaultTransport.RoundTrip(req)
+		response, err := transport.RoundTrip(req)
 		if err != nil {
 			t.Error(err)
 		}

@@ -79,9 +79,8 @@ func open(ctx context.Context, config Config) (s *Server, err error) {
 			return s, err
 		}
 	}
-	if store.holdsFileTree() {
-		slog.Warn("the folder holds runs in MLflow's file format; they are left as they are and not shown: `weir import` will bring them in",
-			"folder", store.Folder, "database", store.Database())
+	if notice := store.FileTreeNotice(); notice != "" {
+		slog.Warn(notice)
 	}
 	if s.listener, err = net.Listen("tcp", net.JoinHostPort(config.host(), strconv.Itoa(config.Port))); err != nil {
 		return s, fmt.Errorf("listen on port %d of %s: %w", config.Port, config.host(), err)

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	rpkg "github.com/weir-ml/weir/r"
+)
+
+// run calls the program with an environment of its own.
+func run(t *testing.T, environ []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = Main(t.Context(), Process{
+		Args: append([]string{"weir"}, args...), Environ: environ, Dir: t.TempDir(), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &err,
+		Executable: os.Executable,
+	})
+	return code, out.String(), err.String()
+}
+
+func TestTheBinaryCarriesTheWholeRPackage(t *testing.T) {
+	t.Parallel()
+	// What R CMD INSTALL does not need stays out.
+	left := map[string]bool{"tests": true, "vignettes": true, "embed.go": true, ".Rbuildignore": true, "Makefile": true, "README.md": true, "NEWS.md": true, ".lintr": true}
+	root := filepath.FromSlash("../../r")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		if left[filepath.ToSlash(name)] {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if d.IsDir() {
+			return nil
+		}
+		if _, err := fs.Stat(rpkg.FS, filepath.ToSlash(name)); err != nil {
+			t.Errorf("r/%s is not embedded", name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEveryCommandAndFlagSaysWhatItDoes(t *testing.T) {
+	t.Parallel()
+	var visit func(cmd *cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		if cmd.Short == "" {
+			t.Errorf("%s says nothing about itself", cmd.CommandPath())
+		}
+		if cmd.RunE == nil {
+			t.Errorf("%s does nothing", cmd.CommandPath())
+		}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Usage == "" {
+				t.Errorf("%s --%s says nothing about itself", cmd.CommandPath(), f.Name)
+			}
+		})
+		for _, sub := range cmd.Commands() {
+			visit(sub)
+		}
+	}
+	a := &app{Process: Process{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}}, name: "weir"}
+	visit(a.root())
+}
+
+func TestHelpIsPrintedForEveryCommand(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"--help"}, {"server", "--help"}, {"ui", "--help"}, {"models", "serve", "--help"}, {"rfunc", "serve", "--help"}, {"rfunc", "predict", "--help"},
+		{"run", "--help"}, {"artifacts", "download", "--help"}, {"experiments"}, {"runs"}, {"r", "install", "--help"}, {"doctor", "--help"},
+	} {
+		code, out, _ := run(t, nil, args...)
+		if code != 0 || !strings.Contains(out, "Usage:") {
+			t.Errorf("%v: %d %s", args, code, out)
+		}
+	}
+}
+
+func TestErrorsAreOneLine(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		environ []string
+		args    []string
+		code    int
+		want    string
+	}{
+		{nil, []string{"nothing"}, 2, `weir: "nothing" is not a command of "weir" (see weir --help)`},
+		{nil, []string{"runs", "delete"}, 2, "weir: --run-id is missing (see weir --help)"},
+		{nil, []string{"runs", "list", "--experiment-id"}, 2, "weir: flag needs an argument: --experiment-id (see weir --help)"},
+		{[]string{"WEIR_PORT=x"}, []string{"server"}, 2, `weir: WEIR_PORT: invalid argument "x" for "-p, --port" flag: strconv.ParseInt: parsing "x": invalid syntax (see weir --help)`},
+		{[]string{"MLFLOW_WORKSPACE=w"}, []string{"server"}, 1, "weir: MLFLOW_WORKSPACE is set, but this server has no workspaces; unset it"},
+		{nil, []string{"server", "--log-level", "loud"}, 2, `weir: --log-level "loud" is not debug, info, warn or error (see weir --help)`},
+		{nil, []string{"server", "--static-prefix", "x/", "--backend-store-uri", "s"}, 1, `weir: static prefix "x/" must begin with / and not end with it`},
+		{nil, []string{"models", "predict", "-m", "m", "-t", "xml"}, 2, `weir: --content-type "xml" is neither json nor csv (see weir --help)`},
+	} {
+		code, out, stderr := run(t, tt.environ, tt.args...)
+		if code != tt.code || stderr != tt.want+"\n" || out != "" {
+			t.Errorf("%v: %d\n got %q\nwant %q\nstdout %q", tt.args, code, stderr, tt.want, out)
+		}
+	}
+}
