@@ -66,6 +66,15 @@ type Policy interface {
 	Scope(ctx context.Context, a Actor, kind string) Scope
 }
 
+// Allow is for handlers whose request names something besides what its route declares: it gives an *mlflow.Error when the
+// caller may not do this to the resource that id names.
+func Allow(ctx context.Context, p Permission, id string) error {
+	if policy, ok := ctx.Value(policyKey).(Policy); ok {
+		return policy.Allow(ctx, ActorOf(ctx), p, id)
+	}
+	return nil
+}
+
 type ctxKey int
 
 const (

@@ -12,13 +12,15 @@ import (
 	"github.com/weir-ml/weir/mlflow"
 )
 
-// A run's document holds its metrics, params and tags in one piece, so that a page of a search needs one read a run:
+// A run's document holds its metrics, params, tags, inputs and outputs in one piece, so that a page of a search needs one
+// read a run:
 //
 //	version | n metrics × (key, value bits, step, ts) | n params × (key, text) | n tags × (key, text)
+//	| n datasets × (id, tags) | n models read × (id, step) | n models made × (id, step)
 //
 // with varints for numbers and lengths. It is removed by every change of the run, in the same transaction, and built
 // from the rows while the run is locked, so it is never stale, whichever process did what.
-const docVersion = 1
+const docVersion = 2
 
 // docValue is a param or a tag.
 type docValue struct {
@@ -37,6 +39,9 @@ type docMetric struct {
 type document struct {
 	metrics      []docMetric
 	params, tags []docValue
+	datasets     []docDataset
+	inputs       []mlflow.ModelOutput // whose steps mean nothing
+	outputs      []mlflow.ModelOutput
 }
 
 var errBadDocument = errors.New("a run's document cannot be read")
@@ -56,6 +61,20 @@ func (d *document) encode() []byte {
 			b = binary.AppendUvarint(b, uint64(v.key))
 			b = binary.AppendUvarint(b, uint64(len(v.text)))
 			b = append(b, v.text...)
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(d.datasets)))
+	for _, v := range d.datasets {
+		b = binary.AppendUvarint(b, uint64(v.id))
+		b = binary.AppendUvarint(b, uint64(len(v.tags)))
+		b = append(b, v.tags...)
+	}
+	for _, list := range [][]mlflow.ModelOutput{d.inputs, d.outputs} {
+		b = binary.AppendUvarint(b, uint64(len(list)))
+		for _, m := range list {
+			b = binary.AppendUvarint(b, uint64(len(m.ModelID)))
+			b = append(b, m.ModelID...)
+			b = binary.AppendVarint(b, m.Step)
 		}
 	}
 	return b
@@ -85,6 +104,16 @@ func decodeDocument(b []byte) (d document, err error) {
 		b = b[n:]
 		return v
 	}
+	text := func() string {
+		size := uvarint()
+		if size > uint64(len(b)) {
+			bad, b = true, nil
+			return ""
+		}
+		s := string(b[:size])
+		b = b[size:]
+		return s
+	}
 	for n := uvarint(); n > 0 && !bad; n-- {
 		m := docMetric{key: int64(uvarint())}
 		if len(b) < 8 {
@@ -97,12 +126,18 @@ func decodeDocument(b []byte) (d document, err error) {
 	}
 	for _, list := range []*[]docValue{&d.params, &d.tags} {
 		for n := uvarint(); n > 0 && !bad; n-- {
-			key, size := int64(uvarint()), uvarint()
-			if size > uint64(len(b)) {
-				return d, errBadDocument
-			}
-			*list = append(*list, docValue{key, string(b[:size])})
-			b = b[size:]
+			key := int64(uvarint())
+			*list = append(*list, docValue{key, text()})
+		}
+	}
+	for n := uvarint(); n > 0 && !bad; n-- {
+		id := int64(uvarint())
+		d.datasets = append(d.datasets, docDataset{id, text()})
+	}
+	for _, list := range []*[]mlflow.ModelOutput{&d.inputs, &d.outputs} {
+		for n := uvarint(); n > 0 && !bad; n-- {
+			model := text()
+			*list = append(*list, mlflow.ModelOutput{ModelID: model, Step: varint()})
 		}
 	}
 	if bad {
@@ -169,7 +204,7 @@ func readRows(tx *sqldb.Tx, ids []int64, docs map[int64]*document) error {
 			return err
 		}
 	}
-	return nil
+	return readInputs(tx, ids, docs)
 }
 
 // fullRuns adds their data to runs.
@@ -199,6 +234,10 @@ func (s *Store) fullRuns(tx *sqldb.Tx, runs []run) ([]mlflow.Run, error) {
 	if err := s.keyNames(tx, names); err != nil {
 		return nil, err
 	}
+	datasets, err := datasetsOf(tx, docs)
+	if err != nil {
+		return nil, err
+	}
 	full := make([]mlflow.Run, len(runs))
 	for i, r := range runs {
 		d := docs[r.id]
@@ -212,6 +251,9 @@ func (s *Store) fullRuns(tx *sqldb.Tx, runs []run) ([]mlflow.Run, error) {
 		}
 		for _, v := range d.tags {
 			data.Tags = append(data.Tags, mlflow.KeyValue{Key: names[v.key], Value: v.text})
+		}
+		if err := d.addInputs(&full[i], datasets); err != nil {
+			return nil, err
 		}
 	}
 	return full, nil

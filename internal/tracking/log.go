@@ -32,11 +32,16 @@ func (s *Store) log(ctx context.Context, op *logOp) (*mlflow.Empty, error) {
 
 // LogMetric adds a point to a metric of an active run.
 func (s *Store) LogMetric(ctx context.Context, req *mlflow.LogMetricRequest) (*mlflow.Empty, error) {
-	m := mlflow.Metric{Key: req.Key, Value: req.Value, Timestamp: req.Timestamp, Step: req.Step, ModelID: req.ModelID}
+	m := mlflow.Metric{Key: req.Key, Value: req.Value, Timestamp: req.Timestamp, Step: req.Step,
+		ModelID: req.ModelID, DatasetName: req.DatasetName, DatasetDigest: req.DatasetDigest}
 	if err := validateMetric(&m, ""); err != nil {
 		return nil, err
 	}
-	return s.log(ctx, &logOp{run: req.RunID, metrics: []mlflow.Metric{m}})
+	metrics := []mlflow.Metric{m}
+	if err := mayEditModels(ctx, metrics); err != nil {
+		return nil, err
+	}
+	return s.log(ctx, &logOp{run: req.RunID, metrics: metrics})
 }
 
 // LogParam logs a param of an active run once: the same value again changes nothing, another value is refused.
@@ -83,6 +88,9 @@ func (s *Store) DeleteTag(ctx context.Context, req *mlflow.DeleteTagRequest) (*m
 // LogBatch adds metrics, params and tags to an active run, all or none.
 func (s *Store) LogBatch(ctx context.Context, req *mlflow.LogBatchRequest) (*mlflow.Empty, error) {
 	if err := s.validateBatch(req); err != nil {
+		return nil, err
+	}
+	if err := mayEditModels(ctx, req.Metrics); err != nil {
 		return nil, err
 	}
 	return s.log(ctx, &logOp{run: req.RunID, metrics: req.Metrics, params: req.Params, tags: req.Tags})
@@ -197,6 +205,9 @@ func (s *Store) applyLog(tx *sqldb.Tx, op *logOp) error {
 		if err := writePoints(tx, r.id, key, g.points); err != nil {
 			return err
 		}
+	}
+	if err := writeModelMetrics(tx, &keys, r.id, op.metrics); err != nil {
+		return err
 	}
 	for _, tag := range op.tags {
 		if err := setTag(tx, &keys, r, tag); err != nil {

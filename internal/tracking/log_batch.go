@@ -12,7 +12,7 @@ import (
 // params first, refuses bad operations in memory, and writes the rest with one statement a table.
 func (s *Store) applyBatch(tx *sqldb.Tx, ops []*logOp) []error {
 	b := &logBatch{s: s, tx: tx, ops: ops, errs: make([]error, len(ops)), keys: make(map[keyRef]int64)}
-	for _, step := range []func() error{b.lockRuns, b.findKeys, b.checkParams, b.writeParams, b.writeMetrics, b.writeTags} {
+	for _, step := range []func() error{b.lockRuns, b.findModels, b.findKeys, b.checkParams, b.writeParams, b.writeMetrics, b.writeModelMetrics, b.writeTags} {
 		if err := step(); err != nil {
 			b.errs[0] = err // a fault of the database: the queue repeats the operations one by one
 			return b.errs
@@ -28,13 +28,15 @@ func (s *Store) applyBatch(tx *sqldb.Tx, ops []*logOp) []error {
 }
 
 type logBatch struct {
-	s     *Store
-	tx    *sqldb.Tx
-	ops   []*logOp
-	errs  []error // what an operation is refused for
-	runs  map[string]lockedRun
-	keys  map[keyRef]int64
-	fresh map[keyRef]int64
+	s    *Store
+	tx   *sqldb.Tx
+	ops  []*logOp
+	errs []error // what an operation is refused for
+	runs map[string]lockedRun
+	// the logged models that metrics name, by their public ids
+	models map[string]lockedRun
+	keys   map[keyRef]int64
+	fresh  map[keyRef]int64
 	// params that are to be written
 	params map[cell]string
 }
@@ -105,7 +107,11 @@ func (b *logBatch) findKeys() error {
 	}
 	b.accepted(func(_ int, op *logOp, r lockedRun) {
 		for i := range op.metrics {
-			want(keyRef{r.exp, kindMetric, op.metrics[i].Key})
+			m := &op.metrics[i]
+			want(keyRef{r.exp, kindMetric, m.Key})
+			if m.ModelID != "" {
+				want(keyRef{b.models[m.ModelID].exp, kindMetric, m.Key})
+			}
 		}
 		for _, p := range op.params {
 			want(keyRef{r.exp, kindParam, p.Key})

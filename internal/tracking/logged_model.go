@@ -100,7 +100,7 @@ func (s *Store) CreateLoggedModel(ctx context.Context, req *mlflow.CreateLoggedM
 	id := "m-" + random
 	resp := &mlflow.LoggedModelResponse{}
 	return resp, s.writeModel(ctx, func(tx *sqldb.Tx, keys *keyIDs) error {
-		e, err := s.openExperiment(tx, req.ExperimentID)
+		e, err := openExperiment(tx, req.ExperimentID)
 		if err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func (s *Store) CreateLoggedModel(ctx context.Context, req *mlflow.CreateLoggedM
 
 // openExperiment finds an active experiment in which something is to be made. Its row is read, not locked for change, so
 // that runs and models are made side by side; deleting the experiment waits for them.
-func (s *Store) openExperiment(tx *sqldb.Tx, id string) (experiment, error) {
+func openExperiment(tx *sqldb.Tx, id string) (experiment, error) {
 	suffix := ""
 	if tx.Dialect() == sqldb.Postgres {
 		suffix = " for share"

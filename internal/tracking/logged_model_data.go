@@ -99,41 +99,6 @@ func (s *Store) readModels(tx *sqldb.Tx, models []model, each func(mlflow.Logged
 	return nil
 }
 
-// modelRef finds a logged model that a metric names.
-func modelRef(tx *sqldb.Tx, id string) (ref lockedRun, err error) {
-	err = tx.QueryRow(`select id, exp_id from logged_model where public_id = $1`, id).Scan(&ref.id, &ref.exp)
-	if errors.Is(err, sqldb.ErrNoRows) {
-		err = modelNotFound(id)
-	}
-	return ref, err
-}
-
-// writeModelMetrics notes those of a run's new points that were measured of a logged model with that model too.
-func writeModelMetrics(tx *sqldb.Tx, keys *keyIDs, run int64, metrics []mlflow.Metric) error {
-	for i := range metrics {
-		m := &metrics[i]
-		if m.ModelID == "" {
-			continue
-		}
-		ref, err := modelRef(tx, m.ModelID)
-		if err != nil {
-			return err
-		}
-		key, err := keys.of(tx, keyRef{ref.exp, kindMetric, m.Key})
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(`
-			insert into model_metric (model_id, key_id, ts, step, run_id, value, dataset_name, dataset_digest)
-			values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
-			ref.id, key, m.Timestamp, m.Step, run, number(float64(m.Value)), m.DatasetName, m.DatasetDigest)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // LoggedModelSource says, inside another domain's transaction, where a logged model's files are and which run made it.
 func (s *Store) LoggedModelSource(tx *sqldb.Tx, modelID string) (location, runID string, err error) {
 	err = tx.QueryRow(`select artifact_uri, source_run_id from logged_model where public_id = $1 and deleted = 0`, modelID).Scan(&location, &runID)

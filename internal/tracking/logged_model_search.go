@@ -170,6 +170,14 @@ func (l *modelList) addExperiments(ids []string, scope api.Scope) error {
 	return nil
 }
 
+func (l *modelList) expIDs() []int64 {
+	ids := make([]int64, len(l.exps))
+	for i, e := range l.exps {
+		ids[i] = e.id
+	}
+	return ids
+}
+
 // kinds gives the kinds of the columns by which models are sorted.
 func (l *modelList) kinds() []byte {
 	var kinds []byte
@@ -261,11 +269,7 @@ func (l *modelList) fill() (hits []modelHit, end bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	ids := make([]int64, len(l.exps))
-	for i, e := range l.exps {
-		ids[i] = e.id
-	}
-	where := []string{"l.exp_id" + q.in(ids), "l.deleted = 0"}
+	where := []string{"l.exp_id" + q.in(l.expIDs()), "l.deleted = 0"}
 	if l.onlyDatasets {
 		where = append(where, "exists (select 1 from model_metric m where m.model_id = l.id"+l.onDatasets(q)+")")
 	}

@@ -14,6 +14,12 @@ func (l *runList) recheck(hits []runHit) ([]runHit, error) {
 		rows[h.run.id] = runTexts(&h.run)
 	}
 	for _, t := range termsOf(l.inGo) {
+		if t.Entity == search.Dataset {
+			if err := l.readDatasets(t, ids, rows); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		table, ok := keyTables[t.Entity]
 		if !ok {
 			continue

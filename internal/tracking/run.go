@@ -90,22 +90,9 @@ func (s *Store) CreateRun(ctx context.Context, req *mlflow.CreateRunRequest) (*m
 	var keys keyIDs
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		keys = keyIDs{cache: &s.keys}
-		var e experiment
-		var err error
-		// The experiment's row is read, not locked for change: runs are made side by side. Deleting it waits for them.
-		suffix := ""
-		if tx.Dialect() == sqldb.Postgres {
-			suffix = " for share"
-		}
-		e, err = scanExperiment(tx.QueryRow(`select `+experimentColumns+` from experiment e where e.public_id = $1`+suffix, exp).Scan)
-		if errors.Is(err, sqldb.ErrNoRows) {
-			e, err = findExperiment(tx, exp, false)
-		}
+		e, err := openExperiment(tx, exp)
 		if err != nil {
 			return err
-		}
-		if e.deleted {
-			return notActive("experiment", exp)
 		}
 		info := mlflow.RunInfo{
 			RunID: uuid, RunUUID: uuid, RunName: name, ExperimentID: e.ExperimentID, UserID: req.UserID, Status: mlflow.RunRunning,

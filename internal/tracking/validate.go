@@ -90,10 +90,10 @@ func validateMetric(m *mlflow.Metric, where string) error {
 		return invalid("Invalid value %d for parameter '%stimestamp' supplied: metric '%s' (value=%v). Timestamp must be a nonnegative long (64-bit integer) ",
 			m.Timestamp, where, m.Key, float64(m.Value))
 	}
-	if m.ModelID != "" {
-		return notFound("Logged model with ID '%s' not found.", m.ModelID)
+	if err := validateLength(m.DatasetName, where+"dataset_name", maxDatasetName); err != nil {
+		return err
 	}
-	return nil
+	return validateLength(m.DatasetDigest, where+"dataset_digest", maxDatasetDigest)
 }
 
 var runIDSyntax = regexp.MustCompile(`^[a-zA-Z0-9][\w-]{0,255}$`)

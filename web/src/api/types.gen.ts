@@ -98,6 +98,13 @@ export interface DatasetInput {
   dataset: Dataset;
 }
 
+export interface DatasetSummary {
+  experiment_id: string;
+  name: string;
+  digest: string;
+  context?: string;
+}
+
 export interface DeleteExperimentTagRequest {
   experiment_id: string;
   key: string;
@@ -220,6 +227,12 @@ export interface LogBatchRequest {
   tags?: KeyValue[];
 }
 
+export interface LogInputsRequest {
+  run_id: string;
+  datasets?: DatasetInput[];
+  models?: ModelInput[];
+}
+
 export interface LogLoggedModelParamsRequest {
   model_id: string;
   params?: KeyValue[];
@@ -239,6 +252,11 @@ export interface LogMetricRequest {
 export interface LogModelRequest {
   run_id: string;
   model_json: string;
+}
+
+export interface LogOutputsRequest {
+  run_id: string;
+  models: ModelOutput[];
 }
 
 export interface LogParamRequest {
@@ -423,6 +441,14 @@ export interface RunRequest {
 
 export interface RunResponse {
   run: Run;
+}
+
+export interface SearchDatasetsRequest {
+  experiment_ids: string[];
+}
+
+export interface SearchDatasetsResponse {
+  dataset_summaries?: DatasetSummary[];
 }
 
 export interface SearchExperimentsRequest {

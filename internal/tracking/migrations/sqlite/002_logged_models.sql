@@ -69,7 +69,7 @@ create table run_dataset (
 	tags text not null,
 	primary key (run_id, dataset_id)
 ) without rowid;
-create index run_dataset_run on run_dataset (dataset_id, run_id, context);
+create index run_dataset_use on run_dataset (dataset_id, context, run_id);
 
 -- The models that a run read and made, by their public ids: they need not be of this server.
 create table run_model (
