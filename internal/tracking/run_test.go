@@ -170,6 +170,7 @@ func TestFaultsOfRunsHaveMLflowsMessages(t *testing.T) {
 				"Changing param values is not allowed. Params were already logged='[{'key': 'p', 'old_value': 'old', 'new_value': 'new'}]' for run ID='" + run + "'."},
 			{"POST", "runs/log-model", body(`"model_json":"x"`), mlflow.CodeInvalidParameterValue, "Malformed model info. \n x \n is not a valid JSON."},
 			{"POST", "runs/log-model", body(`"model_json":"{\"flavors\":{}}"`), mlflow.CodeInvalidParameterValue, "Model json is missing mandatory fields: {'artifact_path', 'run_id', 'utc_time_created'}"},
+			{"POST", "runs/log-model", body(`"model_json":"{\"artifact_path\":\"a\",\"flavors\":{},\"run_id\":\"r\",\"utc_time_created\":\"t\",\"signature\":{\"inputs\":\"[]\"}}"`), mlflow.CodeInvalidParameterValue, "Creating Schema with empty inputs is not allowed."},
 			{"POST", "runs/search", `{"experiment_ids":["0"],"max_results":123456789}`, mlflow.CodeInvalidParameterValue, "Invalid value 123456789 for parameter 'max_results' supplied:  Hint:"},
 			{"POST", "runs/search", `{"experiment_ids":["0"],"filter":"foo = 'x'"}`, mlflow.CodeInvalidParameterValue, "Invalid attribute key 'foo'"},
 			{"POST", "runs/search", `{"experiment_ids":["0"],"order_by":["metrics.a NULLS LAST"]}`, mlflow.CodeInvalidParameterValue, "order_by"},

@@ -11,9 +11,6 @@ import (
 	"github.com/weir-ml/weir/mlflow"
 )
 
-// probeLimit is how many matches of one condition are few enough to start from them and sort.
-const probeLimit = 2000
-
 const maxResultsTooBig = "Invalid value %d for parameter 'max_results' supplied:  Hint: Value was of type 'int'. It must be at most 50000. See the API docs for more information about request parameters."
 
 // SearchRuns finds runs of the given experiments. Values sort before NaN, NaN before missing; ties go to the later start
@@ -220,116 +217,6 @@ func runKinds(order []search.OrderKey) []byte {
 	return append(kinds, 's')
 }
 
-// plan fixes the columns and chooses where the search starts.
-func (l *runList) plan() error {
-	byStart := false
-	for i, k := range l.order {
-		c := column{kind: runKinds(l.order)[i], desc: k.Desc}
-		j := orderJoin{}
-		if k.Entity == search.Attribute {
-			c.expr = runAttributes[k.Key]
-			if k.Key == "end_time" {
-				c.class = "case when r.end_time is null then 2 else 0 end"
-			}
-			byStart = byStart || k.Key == "start_time"
-		} else {
-			t := keyTables[k.Entity]
-			key, ok, err := l.s.lookupKey(l.tx, keyRef{l.exp.id, t.kind, k.Key})
-			if err != nil {
-				return err
-			}
-			if !ok {
-				c.fixed = classMissing
-			} else {
-				j = orderJoin{table: t.table, alias: "k" + string(rune('a'+i/26)) + string(rune('a'+i%26)), key: key}
-				value := "value"
-				if k.Entity == search.Metric {
-					value = foldColumn(k.Fold)
-				}
-				c.expr = j.alias + "." + value
-				c.class = "case when " + j.alias + ".run_id is null then 2 when " + c.expr + " is null then 1 else 0 end"
-			}
-		}
-		l.columns = append(l.columns, c)
-		l.joins = append(l.joins, j)
-	}
-	if !byStart {
-		l.columns = append(l.columns, column{expr: "r.start_time", kind: 'i', desc: true})
-		l.joins = append(l.joins, orderJoin{})
-	}
-	l.columns = append(l.columns, column{expr: "r.uuid", kind: 's'})
-	l.joins = append(l.joins, orderJoin{})
-	if err := l.chooseDrive(); err != nil || l.empty || l.drive != nil {
-		return err
-	}
-	if len(l.order) > 0 && l.joins[0].table != "" && (l.order[0].Fold == search.Latest || l.order[0].Fold == search.Last) {
-		l.phases = []int{classValue, classNaN, classMissing}
-		if l.order[0].Entity != search.Metric {
-			l.phases = []int{classValue, classMissing}
-		}
-	}
-	return nil
-}
-
-// chooseDrive looks for the condition that fewest runs fulfil, counting no further than probeLimit, and finds out that
-// there is nothing when one of the conditions has no match at all.
-func (l *runList) chooseDrive() error {
-	terms := []search.Expr{l.inSQL}
-	if and, ok := l.inSQL.(search.And); ok {
-		terms = and
-	}
-	best := probeLimit
-	for _, e := range terms {
-		t, ok := e.(*search.Term)
-		if !ok || !drives(t) {
-			continue
-		}
-		table := keyTables[t.Entity]
-		key, ok, err := l.s.lookupKey(l.tx, keyRef{l.exp.id, table.kind, t.Key})
-		if err != nil {
-			return err
-		}
-		if !ok {
-			l.empty = true
-			return nil
-		}
-		q := &query{tx: l.tx}
-		c := conditions{query: q}
-		sql := `select count(*) from (select 1 from ` + table.table + ` d where d.key_id = ` + q.arg(key) + l.driveCondition(&c, t) +
-			` limit ` + q.arg(int64(probeLimit)) + `) as probe`
-		var n int
-		if err := l.tx.QueryRow(sql, q.args...).Scan(&n); err != nil {
-			return err
-		}
-		if n == 0 {
-			l.empty = true
-			return nil
-		}
-		if n < best {
-			best, l.drive, l.driveID = n, t, key
-		}
-	}
-	return nil
-}
-
-// drives tells whether an index leads from a condition to its runs.
-func drives(t *search.Term) bool {
-	switch t.Entity {
-	case search.Param, search.Tag:
-		return t.Op == search.Eq
-	case search.Metric:
-		return t.Fold == search.Latest && slices.Contains([]search.Op{search.Eq, search.Lt, search.Le, search.Gt, search.Ge}, t.Op)
-	}
-	return false
-}
-
-func (l *runList) driveCondition(c *conditions, t *search.Term) string {
-	if t.Type == search.Text {
-		return " and substr(d.value, 1, 128) = " + c.arg(head(t.Text)) + " and d.value = " + c.arg(t.Text)
-	}
-	return " and " + c.compare(t, "d.value")
-}
-
 // head gives the first run that was found and not taken yet, nil when there is none.
 func (l *runList) head() (*runHit, error) {
 	for len(l.buf) == 0 && !l.empty {
@@ -490,12 +377,12 @@ func (l *runList) read(sql string, args []any, columns []column, phase int) ([]r
 	return hits, rows.Close()
 }
 
-// keyed gives the condition of a term on a metric, param, tag or dataset.
+// keyed gives the condition of a term on a metric, param or tag. Runs have no datasets yet.
 func (l *runList) keyed(q *query, t *search.Term, condition func(string) string) (string, error) {
-	if t.Entity == search.Dataset {
-		return l.ofDataset(q, t, condition), nil
+	table, ok := keyTables[t.Entity]
+	if !ok {
+		return missing(t), nil
 	}
-	table := keyTables[t.Entity]
 	key, ok, err := l.s.lookupKey(l.tx, keyRef{l.exp.id, table.kind, t.Key})
 	if err != nil {
 		return "", err

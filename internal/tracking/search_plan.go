@@ -1,0 +1,120 @@
+package tracking
+
+import (
+	"slices"
+
+	"github.com/weir-ml/weir/internal/search"
+)
+
+// probeLimit is how many matches of one condition are few enough to start from them and sort.
+const probeLimit = 2000
+
+// plan fixes the columns and chooses where the search starts.
+func (l *runList) plan() error {
+	byStart := false
+	for i, k := range l.order {
+		c := column{kind: runKinds(l.order)[i], desc: k.Desc}
+		j := orderJoin{}
+		if k.Entity == search.Attribute {
+			c.expr = runAttributes[k.Key]
+			if k.Key == "end_time" {
+				c.class = "case when r.end_time is null then 2 else 0 end"
+			}
+			byStart = byStart || k.Key == "start_time"
+		} else {
+			t := keyTables[k.Entity]
+			key, ok, err := l.s.lookupKey(l.tx, keyRef{l.exp.id, t.kind, k.Key})
+			if err != nil {
+				return err
+			}
+			if !ok {
+				c.fixed = classMissing
+			} else {
+				j = orderJoin{table: t.table, alias: "k" + string(rune('a'+i/26)) + string(rune('a'+i%26)), key: key}
+				value := "value"
+				if k.Entity == search.Metric {
+					value = foldColumn(k.Fold)
+				}
+				c.expr = j.alias + "." + value
+				c.class = "case when " + j.alias + ".run_id is null then 2 when " + c.expr + " is null then 1 else 0 end"
+			}
+		}
+		l.columns = append(l.columns, c)
+		l.joins = append(l.joins, j)
+	}
+	if !byStart {
+		l.columns = append(l.columns, column{expr: "r.start_time", kind: 'i', desc: true})
+		l.joins = append(l.joins, orderJoin{})
+	}
+	l.columns = append(l.columns, column{expr: "r.uuid", kind: 's'})
+	l.joins = append(l.joins, orderJoin{})
+	if err := l.chooseDrive(); err != nil || l.empty || l.drive != nil {
+		return err
+	}
+	if len(l.order) > 0 && l.joins[0].table != "" && (l.order[0].Fold == search.Latest || l.order[0].Fold == search.Last) {
+		l.phases = []int{classValue, classNaN, classMissing}
+		if l.order[0].Entity != search.Metric {
+			l.phases = []int{classValue, classMissing}
+		}
+	}
+	return nil
+}
+
+// chooseDrive looks for the condition that fewest runs fulfil, counting no further than probeLimit, and finds out that
+// there is nothing when one of the conditions has no match at all.
+func (l *runList) chooseDrive() error {
+	terms := []search.Expr{l.inSQL}
+	if and, ok := l.inSQL.(search.And); ok {
+		terms = and
+	}
+	best := probeLimit
+	for _, e := range terms {
+		t, ok := e.(*search.Term)
+		if !ok || !drives(t) {
+			continue
+		}
+		table := keyTables[t.Entity]
+		key, ok, err := l.s.lookupKey(l.tx, keyRef{l.exp.id, table.kind, t.Key})
+		if err != nil {
+			return err
+		}
+		if !ok {
+			l.empty = true
+			return nil
+		}
+		q := &query{tx: l.tx}
+		c := conditions{query: q}
+		sql := `select count(*) from (select 1 from ` + table.table + ` d where d.key_id = ` + q.arg(key) + l.driveCondition(&c, t) +
+			` limit ` + q.arg(int64(probeLimit)) + `) as probe`
+		var n int
+		if err := l.tx.QueryRow(sql, q.args...).Scan(&n); err != nil {
+			return err
+		}
+		if n == 0 {
+			l.empty = true
+			return nil
+		}
+		if n < best {
+			best, l.drive, l.driveID = n, t, key
+		}
+	}
+	return nil
+}
+
+// drives tells whether an index leads from a condition to its runs.
+func drives(t *search.Term) bool {
+	switch t.Entity {
+	case search.Param, search.Tag:
+		return t.Op == search.Eq
+	case search.Metric:
+		return t.Fold == search.Latest && slices.Contains([]search.Op{search.Eq, search.Lt, search.Le, search.Gt, search.Ge}, t.Op)
+	}
+	return false
+}
+
+func (l *runList) driveCondition(c *conditions, t *search.Term) string {
+	if t.Type == search.Text {
+		return " and substr(d.value, 1, 128) = " + c.arg(head(t.Text)) + " and d.value = " + c.arg(t.Text)
+	}
+	return " and " + c.compare(t, "d.value")
+}
