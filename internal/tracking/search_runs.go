@@ -377,12 +377,12 @@ func (l *runList) read(sql string, args []any, columns []column, phase int) ([]r
 	return hits, rows.Close()
 }
 
-// keyed gives the condition of a term on a metric, param or tag. Runs have no datasets yet.
+// keyed gives the condition of a term on a metric, param, tag or dataset.
 func (l *runList) keyed(q *query, t *search.Term, condition func(string) string) (string, error) {
-	table, ok := keyTables[t.Entity]
-	if !ok {
-		return missing(t), nil
+	if t.Entity == search.Dataset {
+		return l.ofDataset(q, t, condition), nil
 	}
+	table := keyTables[t.Entity]
 	key, ok, err := l.s.lookupKey(l.tx, keyRef{l.exp.id, table.kind, t.Key})
 	if err != nil {
 		return "", err
