@@ -1,0 +1,219 @@
+# Automatic logging: fitting functions of model packages are traced, and what they
+# return is logged.
+
+# Package and function of every fit that is known, and how its class is logged.
+AUTOLOG_TARGETS <- list(
+  stats = c("lm", "glm"), rpart = "rpart", ranger = "ranger", randomForest = "randomForest",
+  glmnet = c("glmnet", "cv.glmnet"), gbm = "gbm", caret = "train", xgboost = "xgb.train"
+)
+
+#' Log models as they are fitted
+#'
+#' After `mlflow_autolog()`, fits of `lm`, `glm`, rpart, ranger, randomForest, glmnet,
+#' gbm, caret and xgboost models are logged: the scalar arguments of the call as
+#' params, the metrics that the fit knows of itself, the data and the model. They go
+#' to the active run, or to a run of their own.
+#'
+#' @param packages The packages to log; all that are known if `NULL`.
+#' @param disable Whether to stop logging.
+#' @param log_models Whether to log the model, as artifact `model`.
+#' @param log_datasets Whether to log the name, size and digest of a data frame that the
+#'   call names, where the server keeps inputs of runs.
+#' @param silent Whether to be silent about fits that could not be logged.
+#' @returns The names of the functions that are logged, invisibly.
+#' @export
+#' @examplesIf mlflow:::example_store()
+#' mlflow_autolog("stats", silent = TRUE)
+#' with(run <- mlflow_start_run(), model <- lm(dist ~ speed, cars))
+#' mlflow_get_metric("r.squared", run$run_id)
+#' mlflow_autolog(disable = TRUE)
+mlflow_autolog <- function(packages = NULL, disable = FALSE, log_models = TRUE, log_datasets = TRUE,
+                           silent = FALSE) {
+  known <- names(AUTOLOG_TARGETS)
+  unknown <- setdiff(packages, known)
+  if (length(unknown)) {
+    mlflow_abort(paste0(
+      "Cannot log fits of ", paste(unknown, collapse = ", "), ". Known packages: ",
+      paste(known, collapse = ", "), "."
+    ), code = "INVALID_PARAMETER_VALUE")
+  }
+  autolog_stop(packages %||% known)
+  if (isTRUE(disable)) return(invisible(character()))
+  .globals$autolog <- list(log_models = log_models, log_datasets = log_datasets, silent = silent, depth = 0L)
+  for (package in packages %||% known) {
+    if (isNamespaceLoaded(package)) {
+      autolog_start(package)
+    } else {
+      local({
+        wanted <- package
+        setHook(packageEvent(wanted, "onLoad"), function(...) {
+          if (!is.null(.globals$autolog)) autolog_start(wanted)
+        })
+      })
+    }
+    # Attaching copies the functions of a package.
+    local({
+      wanted <- package
+      setHook(packageEvent(wanted, "attach"), function(...) {
+        if (!is.null(.globals$autolog)) autolog_start(wanted)
+      })
+    })
+  }
+  invisible(unlist(AUTOLOG_TARGETS[packages %||% known], use.names = FALSE))
+}
+
+autolog_places <- function(package) {
+  attached <- paste0("package:", package)
+  c(
+    if (isNamespaceLoaded(package)) list(asNamespace(package)),
+    if (attached %in% search()) list(as.environment(attached))
+  )
+}
+
+autolog_start <- function(package) {
+  for (name in AUTOLOG_TARGETS[[package]]) {
+    for (place in autolog_places(package)) {
+      if (!exists(name, envir = place, inherits = FALSE) || inherits(place[[name]], "functionWithTrace")) next
+      quietly(trace(name,
+        tracer = quote(getNamespace("mlflow")$autolog_enter()),
+        exit = substitute(
+          getNamespace("mlflow")$autolog_exit(NAME, returnValue(), sys.function(), match.call(), parent.frame()),
+          list(NAME = name)
+        ),
+        where = place, print = FALSE
+      ))
+    }
+  }
+}
+
+autolog_stop <- function(packages) {
+  for (package in packages) {
+    for (name in AUTOLOG_TARGETS[[package]]) {
+      for (place in autolog_places(package)) {
+        if (inherits(get0(name, place, inherits = FALSE), "functionWithTrace")) {
+          quietly(untrace(name, where = place))
+        }
+      }
+    }
+  }
+  if (setequal(packages, names(AUTOLOG_TARGETS))) .globals$autolog <- NULL
+}
+
+quietly <- function(expr) {
+  suppressMessages(utils::capture.output(expr))
+}
+
+# A fit may call other fits (cv.glmnet calls glmnet); only the outermost is logged.
+autolog_enter <- function() {
+  .globals$autolog$depth <- .globals$autolog$depth + 1L
+}
+
+autolog_exit <- function(name, model, fun, call, frame) {
+  settings <- .globals$autolog
+  if (is.null(settings)) return(invisible())
+  depth <- max(0L, settings$depth - 1L)
+  .globals$autolog$depth <- depth
+  # A fit that failed returns nothing.
+  if (depth > 0L || is.null(model)) return(invisible())
+  # Prediction and serialization below must not be logged themselves.
+  .globals$autolog$depth <- 1L
+  on.exit(.globals$autolog$depth <- 0L)
+  tryCatch(
+    autolog_fit(model, call, frame, settings),
+    error = function(e) {
+      if (!settings$silent) {
+        warning("The fit could not be logged: ", conditionMessage(e), call. = FALSE)
+      }
+    }
+  )
+  invisible()
+}
+
+autolog_fit <- function(model, call, frame, settings) {
+  own <- is.null(mlflow_get_active_run_id())
+  status <- "FAILED"
+  if (own) {
+    run <- mlflow_start_run(run_name = class(model)[[1L]])
+    on.exit(mlflow_end_run(status, run_id = run$run_id))
+  }
+  mlflow_set_tag("mlflow.autologging", paste(class(model), collapse = "/"))
+  params <- call_params(call, frame)
+  if (length(params)) mlflow_log_params(params)
+  metrics <- fit_metrics(model)
+  metrics <- metrics[is.finite(vapply(metrics, as.numeric, 0))]
+  if (length(metrics)) mlflow_log_metrics(metrics)
+  if (isTRUE(settings$log_datasets)) autolog_data(call, frame)
+  if (isTRUE(settings$log_models)) mlflow_log_model(model, "model")
+  status <- "FINISHED"
+}
+
+autolog_data <- function(call, frame) {
+  data <- call$data
+  if (!is.name(data)) return(invisible())
+  value <- tryCatch(eval(data, frame), error = function(e) NULL)
+  if (!is.data.frame(value)) return(invisible())
+  tryCatch(
+    mlflow_log_input(mlflow_dataset(value, name = as.character(data)), "train"),
+    # A server without inputs of runs still gets the fit.
+    mlflow_error_endpoint_not_found = function(e) NULL
+  )
+}
+
+# The arguments that are one value, or a formula.
+call_params <- function(call, frame) {
+  arguments <- as.list(call)[-1L]
+  arguments <- arguments[nzchar(names(arguments) %||% rep("", length(arguments)))]
+  params <- lapply(arguments, function(a) {
+    if (is.call(a) && identical(a[[1L]], quote(`~`))) return(as_text(a))
+    if (is.call(a) && !is.null(names(a)) && length(a) > 6L) return(NULL)
+    value <- tryCatch(eval(a, frame), error = function(e) NULL)
+    if (inherits(value, "formula")) return(as_text(value))
+    if (inherits(value, "family")) return(value$family)
+    if (is.function(value)) return(if (is.name(a)) as.character(a))
+    if (is.atomic(value) && length(value) == 1L) value else NULL
+  })
+  params[lengths(params) > 0L]
+}
+
+# What a fit knows of itself, under the names of broom::glance().
+fit_metrics <- function(model) {
+  out <- list()
+  if (inherits(model, "glm")) {
+    out <- list(
+      deviance = model$deviance, null.deviance = model$null.deviance, AIC = stats::AIC(model),
+      BIC = stats::BIC(model), nobs = stats::nobs(model)
+    )
+  } else if (inherits(model, "lm") && !inherits(model, "mlm")) {
+    s <- summary(model)
+    out <- list(
+      r.squared = s$r.squared, adj.r.squared = s$adj.r.squared, sigma = s$sigma, AIC = stats::AIC(model),
+      BIC = stats::BIC(model), nobs = stats::nobs(model)
+    )
+  } else if (inherits(model, "ranger")) {
+    out <- list(prediction.error = model$prediction.error, r.squared = model$r.squared, nobs = model$num.samples)
+  } else if (inherits(model, "randomForest")) {
+    out <- if (identical(model$type, "classification")) {
+      list(error.rate = utils::tail(model$err.rate[, 1L], 1L))
+    } else {
+      list(mse = utils::tail(model$mse, 1L), r.squared = utils::tail(model$rsq, 1L))
+    }
+  } else if (inherits(model, "rpart")) {
+    last <- model$cptable[nrow(model$cptable), ]
+    out <- list(rel.error = last[["rel error"]], nsplit = last[["nsplit"]], nobs = length(model$where))
+    if ("xerror" %in% names(last)) out$xerror <- last[["xerror"]]
+  } else if (inherits(model, "cv.glmnet")) {
+    out <- list(lambda.min = model$lambda.min, lambda.1se = model$lambda.1se, cv.min = min(model$cvm))
+  } else if (inherits(model, "glmnet")) {
+    out <- list(nulldev = model$nulldev, dev.ratio = max(model$dev.ratio), npasses = model$npasses, nobs = model$nobs)
+  } else if (inherits(model, "gbm")) {
+    out <- list(train.error = utils::tail(model$train.error, 1L), n.trees = model$n.trees)
+  } else if (inherits(model, "train")) {
+    best <- merge(model$results, model$bestTune)
+    numbers <- best[1L, setdiff(names(best), names(model$bestTune)), drop = FALSE]
+    out <- as.list(numbers[vapply(numbers, is.numeric, NA)])
+  } else if (inherits(model, "xgb.Booster") && is.data.frame(model$evaluation_log)) {
+    last <- as.list(utils::tail(as.data.frame(model$evaluation_log), 1L))
+    out <- last[setdiff(names(last), "iter")]
+  }
+  out[lengths(out) == 1L]
+}
