@@ -26,7 +26,7 @@ type ready struct {
 // weir prepares a call of the program in a folder, marked so that what it leaves behind is found.
 func weir(t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "weir"), args...)
+	cmd := exec.Command(filepath.Join(bin, "weir"), args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), mark+"="+dir, "WEIR_LEASE_START=3s", "WEIR_LEASE_GRACE=300ms", "MLFLOW_TRACKING_URI=")
 	return cmd

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"regexp"
 	"strconv"
-	"syscall"
 	"testing"
 )
 
@@ -41,27 +39,7 @@ func TestLargeFilesGoThroughInLittleMemory(t *testing.T) {
 		}
 	}
 	dir := storeDir(t)
-	cmd := weir(t, dir, "server", "--backend-store-uri", "store", "--port", "0")
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the server ended with %v", err)
-		}
-	}()
-	lines := bufio.NewReader(stderr)
-	line, err := lines.ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	url := regexp.MustCompile(`http://\S+`).FindString(line)
-	go func() { _, _ = io.Copy(io.Discard, lines) }()
+	url, pid := serveProcess(t, dir, "--backend-store-uri", "store")
 
 	target := url + "/api/2.0/mlflow-artifacts/artifacts/0/r/artifacts/large.bin"
 	want := sha256.New()
@@ -86,7 +64,7 @@ func TestLargeFilesGoThroughInLittleMemory(t *testing.T) {
 	if n, err := io.Copy(got, response.Body); err != nil || n != size || !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
 		t.Errorf("GET: %d bytes, %v; the same digest: %v", n, err, bytes.Equal(got.Sum(nil), want.Sum(nil)))
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Skip("this system does not say how much memory a process has used")
 	}
