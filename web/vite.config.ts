@@ -63,6 +63,9 @@ export default defineConfig({
   build: {
     target: "es2022",
     assetsInlineLimit: 0,
+    // One style sheet: it is small, and a page has a dozen requests to spend.
+    cssCodeSplit: false,
+    chunkSizeWarningLimit: 800,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },

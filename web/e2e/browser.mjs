@@ -25,7 +25,7 @@ let step = "start";
 async function openPage(browser, options) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
-  const state = { expected: new Set(), api: 0 };
+  const state = { expected: new Set(), api: 0, all: 0 };
   const note = (what) => faults.push(`${step}: ${what}`);
   page.on("pageerror", (error) => note(`page error: ${error.message}`));
   page.on("console", (message) => {
@@ -38,6 +38,7 @@ async function openPage(browser, options) {
     const target = request.url();
     if (/^(data|blob):/.test(target)) return;
     if (!target.startsWith(base)) note(`request to another origin: ${target}`);
+    state.all++;
     if (/\/(ajax-)?api\//.test(target)) state.api++;
   });
   page.on("response", (response) => {
@@ -60,14 +61,16 @@ async function goTo(page, hash) {
   await page.goto(`${base}#${hash}`);
 }
 
-/** A fresh load of a page: what it asks of the API must stay within the budget. */
+/** A fresh load of a page: what it asks for must stay within the budget. */
 async function load({ page, state }, hash, ready) {
   await page.goto("about:blank");
   state.api = 0;
+  state.all = 0;
   await goTo(page, hash);
   await ready.first().waitFor();
   await settle(page);
   assert.ok(state.api <= 4, `${hash} asked the API ${state.api} times`);
+  assert.ok(state.all <= 12, `${hash} took ${state.all} requests`);
 }
 
 async function audit(page, name) {

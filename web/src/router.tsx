@@ -7,7 +7,12 @@ import {
   type RouterHistory,
   redirect,
 } from "@tanstack/react-router";
+import { ExperimentsPage } from "./pages/ExperimentsPage";
+import { ModelPage } from "./pages/ModelPage";
+import { ModelsPage } from "./pages/ModelsPage";
 import { NotFoundPage } from "./pages/NotFoundPage";
+import { RunsPage } from "./pages/RunsPage";
+import { VersionPage } from "./pages/VersionPage";
 import { Shell } from "./ui/Shell";
 import { CrashPage } from "./ui/states";
 
@@ -41,7 +46,7 @@ const experimentsRoute = createRoute({
     q: text(s.q),
     lifecycleFilter: text(s.lifecycleFilter),
   }),
-  component: lazyRouteComponent(() => import("./pages/ExperimentsPage"), "ExperimentsPage"),
+  component: ExperimentsPage,
 });
 
 /** What of the runs table is in the URL; the first four are MLflow's names. */
@@ -69,20 +74,18 @@ const runsSearch = (s: Record<string, unknown>): RunsSearch => ({
   flat: truth(s.flat),
 });
 
-const runsPage = lazyRouteComponent(() => import("./pages/RunsPage"), "RunsPage");
-
 const experimentRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/experiments/$experimentId",
   validateSearch: runsSearch,
-  component: runsPage,
+  component: RunsPage,
 });
 
 const experimentRunsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/experiments/$experimentId/runs",
   validateSearch: runsSearch,
-  component: runsPage,
+  component: RunsPage,
 });
 
 /** How the chart of a run is set; part of the URL so that a link shows the same picture. */
@@ -109,7 +112,7 @@ const runSearch = (s: Record<string, unknown>): RunSearch => ({
   to: number(s.to),
 });
 
-const runPage = lazyRouteComponent(() => import("./pages/RunPage"), "RunPage");
+const runPage = lazyRouteComponent(() => import("./pages/withCharts"), "RunPage");
 const runPath = "/experiments/$experimentId/runs/$runId";
 
 const runRoute = createRoute({
@@ -152,7 +155,7 @@ const compareRoute = createRoute({
     experiments: texts(s.experiments) ?? [],
     all: truth(s.all) || undefined,
   }),
-  component: lazyRouteComponent(() => import("./pages/ComparePage"), "ComparePage"),
+  component: lazyRouteComponent(() => import("./pages/withCharts"), "ComparePage"),
 });
 
 const metricRoute = createRoute({
@@ -163,25 +166,24 @@ const metricRoute = createRoute({
     runs: texts(s.runs) ?? [],
     metric: text(s.metric) ?? "",
   }),
-  component: lazyRouteComponent(() => import("./pages/MetricPage"), "MetricPage"),
+  component: lazyRouteComponent(() => import("./pages/withCharts"), "MetricPage"),
 });
 
 const modelsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/models",
   validateSearch: (s: Record<string, unknown>): { q?: string } => ({ q: text(s.q) }),
-  component: lazyRouteComponent(() => import("./pages/ModelsPage"), "ModelsPage"),
+  component: ModelsPage,
 });
-const modelPage = lazyRouteComponent(() => import("./pages/ModelPage"), "ModelPage");
 const modelRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/models/$name",
-  component: modelPage,
+  component: ModelPage,
 });
 const versionRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/models/$name/versions/$version",
-  component: lazyRouteComponent(() => import("./pages/VersionPage"), "VersionPage"),
+  component: VersionPage,
 });
 
 const routeTree = rootRoute.addChildren([

@@ -55,11 +55,7 @@ const answers = {
 
 beforeAll(() => {
   // The pages come in pieces; loading them all first keeps the waits of the tests short.
-  return Promise.all([
-    import("./RunPage"),
-    import("../ui/ArtifactBrowser"),
-    import("../ui/Markdown"),
-  ]);
+  return Promise.all([import("./withCharts"), import("../ui/Markdown")]);
 });
 
 describe("the run page", () => {

@@ -1,9 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useRouterState, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useMemo } from "react";
+import { useEffect, useMemo } from "react";
 import { experimentQuery, runQuery, versionsQuery } from "../api/queries";
 import { parentOf, valuesOf } from "../lib/columns";
 import type { RunSearch } from "../router";
+import { ArtifactBrowser } from "../ui/ArtifactBrowser";
 import { PageHead } from "../ui/Page";
 import { Status } from "../ui/Status";
 import { ErrorState, Loading } from "../ui/states";
@@ -11,8 +12,6 @@ import css from "./RunPage.module.css";
 import { RunFacts } from "./run/RunFacts";
 import { RunMetrics } from "./run/RunMetrics";
 import { RunOverview } from "./run/RunOverview";
-
-const ArtifactBrowser = lazy(() => import("../ui/ArtifactBrowser"));
 
 type Tab = "overview" | "model-metrics" | "system-metrics" | "artifacts";
 
@@ -150,20 +149,18 @@ export function RunPage() {
       {!run ? (
         <Loading />
       ) : tab === "artifacts" ? (
-        <Suspense fallback={<Loading />}>
-          <ArtifactBrowser
-            runId={runId}
-            artifactUri={run.info.artifact_uri}
-            path={params._splat ?? ""}
-            onOpen={(path) =>
-              navigate({
-                to: "/experiments/$experimentId/runs/$runId/artifacts/$",
-                params: { experimentId, runId, _splat: path },
-                replace: true,
-              })
-            }
-          />
-        </Suspense>
+        <ArtifactBrowser
+          runId={runId}
+          artifactUri={run.info.artifact_uri}
+          path={params._splat ?? ""}
+          onOpen={(path) =>
+            navigate({
+              to: "/experiments/$experimentId/runs/$runId/artifacts/$",
+              params: { experimentId, runId, _splat: path },
+              replace: true,
+            })
+          }
+        />
       ) : tab === "overview" ? (
         <RunOverview run={run} view={search} onView={setView} />
       ) : (

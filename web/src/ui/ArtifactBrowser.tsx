@@ -65,12 +65,7 @@ interface ArtifactBrowserProps {
 }
 
 /** A run's files: the tree on one side, the chosen file on the other. */
-export default function ArtifactBrowser({
-  runId,
-  artifactUri,
-  path,
-  onOpen,
-}: ArtifactBrowserProps) {
+export function ArtifactBrowser({ runId, artifactUri, path, onOpen }: ArtifactBrowserProps) {
   const [open, setOpen] = useState<ReadonlySet<string>>(() => new Set(foldersAbove(path)));
   useEffect(() => {
     setOpen((old) => {
