@@ -73,10 +73,25 @@ proxy_call <- function(store, verb, key, ..., query = NULL) {
   http_request(store$client, verb, path, ..., creds = if (is.null(store$host)) NULL else creds)
 }
 
+# Names of artifacts are UTF-8. Where the session's own encoding is another one (LC_ALL=C
+# in many a container), R would translate or refuse them; Unix takes the bytes as they are.
+os_path <- function(x) {
+  if (.Platform$OS.type == "windows" || isTRUE(l10n_info()[["UTF-8"]])) return(x)
+  x <- enc2utf8(x)
+  Encoding(x) <- "unknown"
+  x
+}
+
+os_name <- function(x) {
+  if (.Platform$OS.type == "windows" || isTRUE(l10n_info()[["UTF-8"]])) return(enc2utf8(x))
+  Encoding(x[validUTF8(x)]) <- "UTF-8"
+  x
+}
+
 SMALL_FILE <- 1e6
 
 store_put <- function(store, file, key) {
-  if (store$kind == "local") return(copy_atomic(file, file.path(store$path, key)))
+  if (store$kind == "local") return(copy_atomic(file, os_path(file.path(store$path, key))))
   small <- file.size(file) <= SMALL_FILE
   body <- if (small) readBin(file, raw(), file.size(file))
   source <- if (small) NULL else file
@@ -122,6 +137,7 @@ copy_atomic <- function(from, to) {
 }
 
 store_get <- function(store, key, dest) {
+  dest <- os_path(dest)
   dir.create(dirname(dest), recursive = TRUE, showWarnings = FALSE)
   missing <- function() {
     mlflow_abort(paste0("FileNotFoundError: No such artifact: '", key, "'"),
@@ -129,7 +145,7 @@ store_get <- function(store, key, dest) {
     )
   }
   if (store$kind == "local") {
-    from <- file.path(store$path, key)
+    from <- os_path(file.path(store$path, key))
     if (!file.exists(from) || dir.exists(from)) missing()
     return(copy_atomic(from, dest))
   }
@@ -159,25 +175,27 @@ store_get <- function(store, key, dest) {
   invisible(NULL)
 }
 
+# basename() and dirname() are for file names: they translate to the session's encoding.
+key_name <- function(key) sub("^.*/", "", sub("/+$", "", key))
+
 parent_key <- function(key) {
-  parent <- dirname(key)
-  if (parent == ".") "" else parent
+  if (grepl("/", key, fixed = TRUE)) sub("/[^/]*$", "", key) else ""
 }
 
 # One folder level: a table of path (below the store), is_dir and file_size.
 store_list <- function(store, key = "") {
   files <- switch(store$kind,
-    local = list_local(file.path(store$path, key)),
+    local = list_local(os_path(file.path(store$path, key))),
     proxy = {
       answer <- proxy_call(store, "GET", NULL, query = list(path = join_path(store$path, key)))
       items <- finish_call(answer, "artifacts")$files
-      lapply(items, function(f) utils::modifyList(f, list(path = basename(f$path))))
+      lapply(items, function(f) utils::modifyList(f, list(path = key_name(f$path))))
     },
     server = {
       answer <- rest_call(store$client, "artifacts/list", query = list(
         run_uuid = store$run_id, run_id = store$run_id, path = if (nzchar(key)) key
       ))
-      lapply(answer$files, function(f) utils::modifyList(f, list(path = basename(f$path))))
+      lapply(answer$files, function(f) utils::modifyList(f, list(path = key_name(f$path))))
     }
   )
   paths <- field(files, "path", NA_character_)
@@ -194,7 +212,7 @@ list_local <- function(dir) {
   if (!dir.exists(dir)) return(list())
   lapply(list.files(dir, all.files = TRUE, no.. = TRUE), function(name) {
     info <- file.info(file.path(dir, name), extra_cols = FALSE)
-    list(path = name, is_dir = info$isdir, file_size = if (info$isdir) NULL else info$size)
+    list(path = os_name(name), is_dir = info$isdir, file_size = if (info$isdir) NULL else info$size)
   })
 }
 
@@ -216,14 +234,14 @@ store_fetch <- function(store, key, dest) {
       return(dest)
     }
     store_get(store, key, file.path(dest, key))
-    return(file.path(dest, key))
+    return(os_path(file.path(dest, key)))
   }
   tick <- progress("Downloading", length(files))
   for (file in files) {
     store_get(store, file, file.path(dest, file))
     tick()
   }
-  if (nzchar(key)) file.path(dest, key) else dest
+  if (nzchar(key)) os_path(file.path(dest, key)) else dest
 }
 
 # A progress bar for many files in interactive use, nothing otherwise.

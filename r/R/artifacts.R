@@ -35,10 +35,10 @@ put_files <- function(store, path, artifact_path) {
     if (dir.exists(p)) {
       inside <- list.files(p, recursive = TRUE, all.files = TRUE)
       files <- c(files, file.path(p, inside))
-      keys <- c(keys, inside)
+      keys <- c(keys, os_name(inside))
     } else {
       files <- c(files, p)
-      keys <- c(keys, basename(p))
+      keys <- c(keys, os_name(basename(p)))
     }
   }
   tick <- progress("Uploading", length(files))

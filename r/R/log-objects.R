@@ -8,7 +8,7 @@ put_object <- function(artifact_file, write, run_id, client) {
   on.exit(unlink(dir, recursive = TRUE))
   # Graphics devices read "%" in a file name as a page number, so the artifact's own
   # name is not used here.
-  ext <- tools::file_ext(key)
+  ext <- sub("^.*?(\\.([A-Za-z0-9]+))?$", "\\2", key, perl = TRUE)
   file <- file.path(dir, if (nzchar(ext)) paste0("object.", ext) else "object")
   write(file)
   run <- resolve_run(run_id, client)
@@ -249,7 +249,7 @@ open_device <- function(file, width, height, dpi, ...) {
     svg = grDevices::svg(file, width = width, height = height, ...),
     pdf = grDevices::pdf(file, width = width, height = height, ...),
     mlflow_abort(paste0(
-      "Unknown figure format: '", basename(file), "'. Use .png, .jpg, .tiff, .bmp, .svg, .pdf or .html."
+      "Unknown figure format: '.", tools::file_ext(file), "'. Use .png, .jpg, .tiff, .bmp, .svg, .pdf or .html."
     ), code = "INVALID_PARAMETER_VALUE")
   )
 }

@@ -49,6 +49,20 @@ test_that("names keep every legal character", {
   }
 })
 
+test_that("names survive a session in the C locale", {
+  need_weir()
+  dir <- tempfile("mlruns-")
+  out <- run_script(c(
+    sprintf("library(mlflow); mlflow_set_tracking_uri(%s)", deparse(dir)), "name <- 'na\\u00efve.txt'",
+    "d <- tempfile(); dir.create(d); f <- mlflow:::os_path(file.path(d, name)); writeLines('x', f)",
+    "run <- mlflow_start_run(); mlflow_log_artifact(f); mlflow_log_artifact(d, 'dir'); mlflow_log_text('y', paste0('t/', name))",
+    "all <- mlflow_list_artifacts(recursive = TRUE)$path",
+    "stopifnot(setequal(all, c(name, 'dir', paste0('dir/', name), 't', paste0('t/', name))))",
+    "stopifnot(readLines(mlflow_download_artifacts(paste0('dir/', name))) == 'x')", "mlflow_end_run(); cat('FINE')"
+  ), env = c("LC_ALL=C", paste0("MLFLOW_BIN=", shQuote(weir_bin()))))
+  expect_match(paste(out$out, collapse = "\n"), "FINE")
+})
+
 test_that("large files are streamed and come back whole", {
   local_session()
   file <- tempfile(fileext = ".bin")
