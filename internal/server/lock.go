@@ -85,6 +85,19 @@ func acquireLock(store Store, host string) (*storeLock, error) {
 	return &storeLock{file: f, info: lockInfo{Host: host, PID: os.Getpid()}}, nil
 }
 
+// checkForeign refuses a store on which a server of another host works: beside that one, only servers of its own host may.
+func checkForeign(store Store, host string) error {
+	f, err := os.Open(store.LockPath())
+	if err != nil {
+		return nil // no server was ever started for the store, or it is another user's, who is on this host then
+	}
+	defer f.Close()
+	if info, err := readLock(f); err == nil && info.foreign(host, time.Now()) {
+		return &foreignError{store, info}
+	}
+	return nil
+}
+
 func openLock(store Store) (*os.File, error) {
 	path := store.LockPath()
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)

@@ -70,12 +70,17 @@ func open(ctx context.Context, config Config) (s *Server, err error) {
 	if err := store.prepare(); err != nil {
 		return s, err
 	}
-	if config.Lease {
+	if store.Local() {
 		host, err := os.Hostname()
 		if err != nil {
 			return s, fmt.Errorf("name of this host: %w", err)
 		}
-		if s.lock, err = acquireLock(store, host); err != nil {
+		if !config.Lease {
+			err = checkForeign(store, host)
+		} else {
+			s.lock, err = acquireLock(store, host)
+		}
+		if err != nil {
 			return s, err
 		}
 	}
