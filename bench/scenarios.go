@@ -247,10 +247,15 @@ func invocations(b *bench) ([]figure, error) {
 	defer p.stop()
 	figures := []figure{{"start to 200 on /health", "ms", float64(ready.Microseconds()) / 1000}}
 	body := []byte(`{"dataframe_split":{"columns":["wt","hp","qsec"],"data":[[2.62,110,16.46]]}}`)
-	for _, clients := range []int{1, 8} {
-		perSecond, p50, err := load(p.host, clients, b.seconds, func(int) func(*conn, int) error {
-			return func(c *conn, _ int) error {
-				_, err := c.post("/invocations", body)
+	many := []byte(`{"dataframe_split":{"columns":["wt","hp","qsec"],"data":[` + strings.Repeat("[2.62,110,16.46],", 9999) + `[2.62,110,16.46]]}}`)
+	for _, c := range []struct {
+		clients int
+		rows    string
+		body    []byte
+	}{{1, "1 row", body}, {8, "1 row", body}, {64, "1 row", body}, {1, "10,000 rows", many}} {
+		perSecond, p50, err := load(p.host, c.clients, b.seconds, func(int) func(*conn, int) error {
+			return func(conn *conn, _ int) error {
+				_, err := conn.post("/invocations", c.body)
 				return err
 			}
 		})
@@ -258,8 +263,8 @@ func invocations(b *bench) ([]figure, error) {
 			return nil, err
 		}
 		figures = append(figures,
-			figure{fmt.Sprintf("lm, 1 row, %d connections", clients), "requests/s", perSecond},
-			figure{fmt.Sprintf("lm, 1 row, %d connections, p50", clients), "ms", p50})
+			figure{fmt.Sprintf("lm, %s, %d connections", c.rows, c.clients), "requests/s", perSecond},
+			figure{fmt.Sprintf("lm, %s, %d connections, p50", c.rows, c.clients), "ms", p50})
 	}
 	return figures, nil
 }

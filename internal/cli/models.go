@@ -108,6 +108,8 @@ func (s *serving) flags(cmd *cobra.Command, port int) {
 	f.IntVarP(&s.port, "port", "p", port, "port to listen on; 0 takes a free one")
 	f.Float64VarP(&s.seconds, "timeout", "t", 60, "seconds that one request may take, its wait included")
 	f.IntVarP(&s.config.Workers, "workers", "w", 0, "R processes; as many as CPUs, at most 4, when 0")
+	f.IntVar(&s.config.MaxBatchRows, "max-batch-rows", 256, "rows of waiting requests that are predicted together, for models that look at each row by itself; 1 for none")
+	f.DurationVar(&s.config.MaxBatchDelay, "max-batch-delay", 0, "how long a request waits for others to be predicted with, such as 2ms; 0 joins only those that wait anyway")
 	f.BoolVar(&s.allow, "allow-unauthenticated", false, "permit to listen on other addresses than this machine's")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")

@@ -17,25 +17,29 @@ import (
 	"time"
 
 	"github.com/weir-ml/weir/internal/model"
+	"github.com/weir-ml/weir/internal/rds"
 	"github.com/weir-ml/weir/mlflow"
 )
 
 // Config says what to serve and how. Only Dir has no default.
 type Config struct {
-	Dir          string              // the model's folder: model.Fetch gives it
-	Workers      int                 // R processes; the number of CPUs, at most 4, when 0
-	Timeout      time.Duration       // for one request, its wait in the queue included; 60 s when 0
-	StartTimeout time.Duration       // for an R process to load the model; 2 min when 0
-	QueueLimit   int                 // requests that may wait; 64 for each worker when 0
-	MaxBody      int64               // bytes of one request's body; 100 MiB when 0
-	Rscript      string              // the program; "Rscript" on PATH when empty
-	RLibs        []string            // R's library paths, instead of the ones that the model recorded
-	PassEnv      []string            // names of environment variables that workers see beside the standard ones
-	Getenv       func(string) string // the server's environment; without it workers get a PATH and a locale only
-	Version      string              // what /version answers
-	Debug        bool                // answers to failed predictions carry R's call and traceback
-	Bare         bool                // Predict writes the predictions alone, as `mlflow rfunc predict` does
-	Logger       *slog.Logger
+	Dir          string        // the model's folder: model.Fetch gives it
+	Workers      int           // R processes; the number of CPUs, at most 4, when 0
+	Timeout      time.Duration // for one request, its wait in the queue included; 60 s when 0
+	StartTimeout time.Duration // for an R process to load the model; 2 min when 0
+	QueueLimit   int           // requests that may wait; 64 for each worker when 0
+	MaxBatchRows int           // rows of waiting requests that are predicted together where the model allows it; 256 when 0, 1 for none
+	// MaxBatchDelay is how long a request that may be joined waits for others; without it only those join that wait anyway.
+	MaxBatchDelay time.Duration
+	MaxBody       int64               // bytes of one request's body; 100 MiB when 0
+	Rscript       string              // the program; "Rscript" on PATH when empty
+	RLibs         []string            // R's library paths, instead of the ones that the model recorded
+	PassEnv       []string            // names of environment variables that workers see beside the standard ones
+	Getenv        func(string) string // the server's environment; without it workers get a PATH and a locale only
+	Version       string              // what /version answers
+	Debug         bool                // answers to failed predictions carry R's call and traceback
+	Bare          bool                // Predict writes the predictions alone, as `mlflow rfunc predict` does
+	Logger        *slog.Logger
 }
 
 func (c *Config) setDefaults() {
@@ -50,6 +54,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.QueueLimit <= 0 {
 		c.QueueLimit = 64 * c.Workers
+	}
+	if c.MaxBatchRows <= 0 {
+		c.MaxBatchRows = 256
 	}
 	if c.MaxBody <= 0 {
 		c.MaxBody = 100 << 20
@@ -78,6 +85,9 @@ type Endpoint struct {
 	cancel context.CancelFunc
 	slots  sync.WaitGroup
 
+	join  joining  // which requests may be joined; written before ready is closed
+	joins joinKeys // what is known of joining them
+
 	ready  chan struct{} // closed once a worker is ready
 	failed chan struct{} // closed once no worker could be started at all
 
@@ -89,6 +99,7 @@ type Endpoint struct {
 	readyWorkers atomic.Int32
 	running      atomic.Int32 // jobs that workers have in hand
 	startFaults  atomic.Int32 // failed starts since the last good one
+	stats        stats
 }
 
 // New reads the model and begins to start its workers; Ready says when they can answer and Close ends them. It does not
@@ -124,7 +135,7 @@ func New(ctx context.Context, cfg Config) (*Endpoint, error) {
 	}
 	e := &Endpoint{
 		cfg: cfg, model: m, temp: temp,
-		queue: newQueue(cfg.QueueLimit, cfg.Workers),
+		queue: newQueue(cfg.QueueLimit),
 		ready: make(chan struct{}), failed: make(chan struct{}),
 	}
 	// Workers outlive the call that starts them; Close ends them.
@@ -258,14 +269,14 @@ func (e *Endpoint) Close(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	e.cancel()
-	for {
-		j := e.queue.pop()
-		if j == nil {
-			break
+	refuse := func() {
+		for _, j := range e.queue.drain() {
+			j.done <- outcome{err: errStopping()}
 		}
-		j.done <- outcome{err: errStopping()}
 	}
+	refuse()
 	e.slots.Wait()
+	refuse() // what a slot put back
 	<-drained
 	return errors.Join(err, os.RemoveAll(e.temp))
 }
@@ -274,29 +285,50 @@ func errStopping() error {
 	return mlflow.Errorf(mlflow.CodeTemporarilyUnavailable, "the endpoint is stopping")
 }
 
-// predict sends a request through the queue and waits for its outcome; frame is what encodeRequest made.
-func (e *Endpoint) predict(ctx context.Context, frame []byte) ([]byte, error) {
-	j := &job{frame: frame, deadline: time.Now().Add(e.cfg.Timeout), done: make(chan outcome, 1)}
+// predict sends a request through the queue and waits for the prediction.
+func (e *Endpoint) predict(ctx context.Context, in *model.Input) (rds.Value, error) {
+	j := &job{in: in, deadline: time.Now().Add(e.cfg.Timeout), done: make(chan outcome, 1)}
+	if e.started() {
+		j.key = e.joinKey(in)
+	}
+	if j.key == "" { // here rather than in the slot, where it would keep a worker waiting
+		var err error
+		if j.frame, err = encodeRequest(in); err != nil {
+			return nil, err
+		}
+	}
 	if err := e.submit(j); err != nil {
 		return nil, err
 	}
+	out := e.wait(ctx, j)
+	if out.err != nil || out.value != nil {
+		return out.value, out.err
+	}
+	v, err := rds.Decode(out.payload)
+	if err != nil {
+		return nil, mlflow.Errorf(mlflow.CodeBadGateway, "the R worker's answer cannot be read: %v", err)
+	}
+	return v, nil
+}
+
+// wait gives the outcome of an accepted job.
+func (e *Endpoint) wait(ctx context.Context, j *job) outcome {
 	defer e.active.Done()
 	timer := time.NewTimer(e.cfg.Timeout)
 	defer timer.Stop()
 	select {
 	case out := <-j.done:
-		return out.payload, out.err
+		return out
 	case <-timer.C:
 		if e.queue.withdraw(j) {
-			return nil, mlflow.Errorf(mlflow.CodeDeadlineExceeded, "no worker was free within %s", e.cfg.Timeout)
+			return outcome{err: mlflow.Errorf(mlflow.CodeDeadlineExceeded, "no worker was free within %s", e.cfg.Timeout)}
 		}
 	case <-ctx.Done():
 		if e.queue.withdraw(j) {
-			return nil, ctx.Err()
+			return outcome{err: ctx.Err()}
 		}
 	}
-	out := <-j.done // the slot keeps the deadline
-	return out.payload, out.err
+	return <-j.done // the slot keeps the deadline
 }
 
 // submit accepts a job or says why it cannot be: starting, stopping, broken, full.

@@ -83,7 +83,7 @@ local({
     }
   }
 
-  # Loads a model and gives its predict function of (data, params).
+  # Loads a model and gives its predict function of (data, params) and what join_report() says of it.
   load_model <- function(spec) {
     model <- switch(spec$flavor,
       crate = unserialize(readRDS(spec$file)),
@@ -91,12 +91,16 @@ local({
       stop("this worker cannot load the flavor ", spec$flavor)
     )
     load_owners(model)
+    list(join = join_report(model), predict = predictor(model))
+  }
+
+  predictor <- function(model) {
     if (is.function(model)) {
       function(data, params) {
         if (length(params)) do.call(model, c(list(data), params), quote = TRUE) else model(data)
       }
     } else {
-      matrix_input <- inherits(model, c("glmnet", "cv.glmnet"))
+      matrix_input <- inherits(model, c("glmnet", "cv.glmnet", "xgb.Booster", "lgb.Booster"))
       function(data, params) {
         if (matrix_input && is.data.frame(data)) data <- as.matrix(data)
         answer <- do.call(stats::predict, c(list(model, data), params), quote = TRUE)
@@ -129,12 +133,141 @@ local({
     x
   }
 
+  # --- Which requests may be joined -----------------------------------------------------------------------------------
+  #
+  # Rows of several requests are predicted in one call only by methods that are known to look at each row by itself.
+  # The methods of the first list take character columns too, because their fits record the levels; what the others
+  # make of a text may depend on the texts beside it.
+  by_terms <- c("stats::lm", "stats::glm", "rpart::rpart", "nnet::multinom", "nnet::nnet", "MASS::lda", "MASS::qda", "MASS::polr",
+    "MASS::rlm")
+  by_numbers <- c("ranger::ranger", "randomForest::randomForest", "gbm::gbm", "xgboost::xgb.Booster", "lightgbm::lgb.Booster",
+    "e1071::svm", "e1071::naiveBayes", paste0("glmnet::", c("glmnet", "cv.glmnet", "elnet", "lognet", "fishnet", "multnet", "mrelnet",
+      "glmnetfit", "relaxed", "cv.relaxed")))
+  by_element <- c("+", "-", "*", "/", "^", "%%", "%/%", "(", "!", "&", "|", "==", "!=", "<", "<=", ">", ">=", "%in%", "c", "I", "offset",
+    "log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "abs", "sin", "cos", "tan", "floor", "ceiling", "round", "ifelse", "pmin",
+    "pmax", "factor", "as.factor", "as.numeric", "as.integer", "as.character", "is.na")
+
+  head_name <- function(code, env = NULL) {
+    head <- code[[1L]]
+    if (is.name(head)) {
+      name <- as.character(head)
+      return(if (is.null(env) || identical(env, baseenv()) || !exists(name, env, inherits = FALSE)) name else "")
+    }
+    if (is.call(head) && identical(head[[1L]], quote(`::`))) as.character(head[[3L]]) else ""
+  }
+
+  # Whether a variable of a formula is computed from its own row. What depends on the data (a spline's knots, a mean to
+  # subtract) counts when the fit recorded it; scale(x) of the data at hand does not.
+  row_wise <- function(code) {
+    if (!is.call(code)) return(TRUE)
+    name <- head_name(code)
+    recorded <- switch(name,
+      poly = !is.null(code$coefs) || isTRUE(code$raw),
+      ns = , bs = !is.null(code$Boundary.knots),
+      scale = !is.null(code$center) && !isTRUE(code$center) && !is.null(code$scale) && !isTRUE(code$scale),
+      name %in% by_element
+    )
+    recorded && (name %in% c("poly", "ns", "bs", "scale") || all(vapply(as.list(code)[-1L], row_wise, NA)))
+  }
+
+  # The columns with which requests to an object's predict() may be joined: "all", "numbers" or "none".
+  joinable <- function(object) {
+    for (class in class(object)) {
+      method <- utils::getS3method("predict", class, optional = TRUE)
+      if (is.null(method)) next
+      name <- paste0(environmentName(topenv(environment(method))), "::", class)
+      if (!name %in% c(by_terms, by_numbers)) return("none")
+      terms <- if (is.list(object)) object[["terms"]]
+      if (!is.null(terms)) {
+        if (!is.null(object$call$offset)) return("none")
+        variables <- stats::delete.response(terms)
+        variables <- attr(variables, "predvars")
+        if (is.null(variables)) variables <- attr(terms, "variables")
+        if (!all(vapply(as.list(variables)[-1L], row_wise, NA))) return("none")
+        if (name %in% by_terms) return("all")
+      }
+      return("numbers")
+    }
+    "none"
+  }
+
+  # The object that a function passes to predict() together with its input, when that is all the function does: NULL
+  # otherwise. Taking the class out of a result or dropping its names is nothing that looks across rows.
+  bare_predict <- function(fn) {
+    env <- environment(fn)
+    arguments <- names(formals(fn))
+    if (is.null(env) || !length(arguments)) return(NULL)
+    input <- if (arguments[1L] == "...") c("..1", ".x", ".") else arguments[1L]
+    constant <- function(e) {
+      if (is.call(e)) return(head_name(e, env) %in% c("c", "-", ":") && all(vapply(as.list(e)[-1L], constant, NA)))
+      is.atomic(e) && !is.object(e)
+    }
+    every_row <- function(e) length(e) >= 4L && identical(e[[3L]], quote(expr = )) && constant(e[[4L]])
+    is_input <- function(e) {
+      if (is.name(e)) return(as.character(e) %in% input)
+      if (!is.call(e)) return(FALSE)
+      switch(head_name(e, env),
+        as.matrix = , data.matrix = , as.data.frame = , xgb.DMatrix = length(e) == 2L && is_input(e[[2L]]),
+        "[" = every_row(e) && is_input(e[[2L]]),
+        FALSE
+      )
+    }
+    code <- body(fn)
+    repeat {
+      if (!is.call(code)) return(NULL)
+      name <- head_name(code, env)
+      inner <- switch(name,
+        "{" = , "(" = , return = , unname = , as.numeric = , as.double = , as.integer = , as.vector = , as.character = length(code) == 2L,
+        "$" = as.character(code[[3L]]) %in% c("predictions", "class", "posterior"),
+        "[" = every_row(code),
+        FALSE
+      )
+      if (!inner) break
+      code <- code[[2L]]
+    }
+    if (name != "predict") return(NULL)
+    if (is.name(code[[1L]]) && !identical(get0("predict", env, mode = "function"), stats::predict)) return(NULL)
+    args <- as.list(code)[-1L]
+    names <- if (is.null(names(args))) character(length(args)) else names(args)
+    place <- function(known) {
+      found <- which(names %in% known)
+      if (!length(found)) found <- which(!nzchar(names))
+      if (length(found)) found[1L] else 0L
+    }
+    at <- place("object")
+    if (at == 0L) return(NULL)
+    names[at] <- "object"
+    data <- place(c("newdata", "newx", "data"))
+    if (data == 0L || !is_input(args[[data]])) return(NULL)
+    for (i in setdiff(seq_along(args), c(at, data))) {
+      e <- args[[i]]
+      if (identical(e, quote(...))) next
+      fixed <- constant(e) || (is.name(e) && (as.character(e) %in% arguments || constant(get0(as.character(e), env, ifnotfound = env))))
+      if (!fixed || !names[i] %in% harmless) return(NULL)
+    }
+    object <- args[[at]]
+    if (is.name(object)) {
+      if (as.character(object) %in% arguments) return(NULL)
+      object <- get0(as.character(object), env)
+    }
+    if (is.language(object)) NULL else object
+  }
+  # The arguments of predict methods that change what is predicted for a row, not from what.
+  harmless <- c("type", "s", "n.trees", "num.trees", "interval", "level", "probability", "decision.values", "threshold", "verbose")
+
+  join_report <- function(model) {
+    tryCatch({
+      object <- if (is.function(model)) bare_predict(model) else model
+      if (is.null(object)) "none" else joinable(object)
+    }, error = function(e) "none")
+  }
+
   write_frame(0L, "hello", list(protocol = protocol, r_version = as.character(getRversion()), pid = Sys.getpid()))
 
   frame <- read_frame()
   if (frame$kind != kind[["load"]]) quit("no", 3L, FALSE)
   spec <- frame$payload
-  predict_with <- guarded(frame$id, {
+  loaded <- guarded(frame$id, {
     missing <- broken <- character()
     for (name in spec$packages) {
       if (!nzchar(system.file(package = name))) {
@@ -151,10 +284,11 @@ local({
     }
     load_model(spec)
   })
-  if (is.null(predict_with)) quit("no", 0L, FALSE)
+  if (is.null(loaded)) quit("no", 0L, FALSE)
+  predict_with <- loaded$predict
   versions <- vapply(spec$packages, function(name) as.character(utils::packageVersion(name)), "")
-  write_frame(frame$id, "ready", list(missing = character(), broken = character(), versions = unname(versions)))
-  rm(spec, versions)
+  write_frame(frame$id, "ready", list(missing = character(), broken = character(), versions = unname(versions), join = loaded$join))
+  rm(spec, versions, loaded)
 
   repeat {
     frame <- read_frame()

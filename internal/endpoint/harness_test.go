@@ -38,9 +38,11 @@ func run(m *testing.M) int {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	if out, err := exec.Command("Rscript", "--vanilla", "testdata/models.R", dir).CombinedOutput(); err != nil {
-		fmt.Printf("make the models: %v\n%s", err, out)
-		return 1
+	for _, script := range []string{"testdata/models.R", "testdata/classes.R"} {
+		if out, err := exec.Command("Rscript", "--vanilla", script, dir, "testdata").CombinedOutput(); err != nil {
+			fmt.Printf("make the models: %v\n%s", err, out)
+			return 1
+		}
 	}
 	modelsDir = dir
 	code := m.Run()

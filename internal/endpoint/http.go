@@ -163,17 +163,9 @@ func (e *Endpoint) parse(contentType string, body []byte, bare bool) (*model.Inp
 
 // answer predicts and renders the body of the answer.
 func (e *Endpoint) answer(ctx context.Context, in *model.Input, bare bool) (body []byte, infinite bool, err error) {
-	frame, err := encodeRequest(in)
-	if err != nil {
-		return nil, false, err
-	}
-	payload, err := e.predict(ctx, frame)
+	v, err := e.predict(ctx, in)
 	if err != nil {
 		return nil, false, e.explain(err, in)
-	}
-	v, err := rds.Decode(payload)
-	if err != nil {
-		return nil, false, mlflow.Errorf(mlflow.CodeBadGateway, "the R worker's answer cannot be read: %v", err)
 	}
 	body = make([]byte, 0, 64+20*rds.Len(v))
 	if !bare {

@@ -57,6 +57,13 @@ func (e *Endpoint) noteReady(w *worker, took time.Duration) {
 	if e.started() {
 		return
 	}
+	e.join = w.report.join
+	if b := e.model.Batchable; b != nil {
+		e.join = joinNone
+		if *b {
+			e.join = joinAll
+		}
+	}
 	for i, p := range e.model.RPackages {
 		if i < len(w.report.versions) && p.Version != "" && w.report.versions[i] != p.Version {
 			e.cfg.Logger.Warn("r_package_version", "package", p.Name, "logged_with", p.Version, "loaded", w.report.versions[i])
@@ -101,31 +108,113 @@ func (e *Endpoint) serve(w *worker) error {
 			return nil
 		case <-w.exited:
 			return fmt.Errorf("it ended while idle: %s", w.ending())
-		case <-e.queue.tokens:
+		case <-e.queue.wake:
 		}
 		if w.dead() { // not this request's fault: another worker takes it
-			e.queue.giveBack()
+			e.queue.signal()
 			continue
 		}
-		j := e.queue.pop()
-		if j == nil {
+		batch := e.queue.pop(e.room)
+		if batch == nil {
 			continue
 		}
-		e.running.Add(1)
-		payload, reply, broken := e.run(w, j)
-		e.running.Add(-1)
-		j.done <- outcome{payload, reply}
-		if broken != nil {
+		if broken := e.work(w, e.fill(batch)); broken != nil {
 			return broken
 		}
 	}
 }
 
-// run has a worker do one job. reply is the client's error; broken says why the worker cannot be used again.
-func (e *Endpoint) run(w *worker, j *job) (payload []byte, reply, broken error) {
+// fill waits for more requests to join, as long as the configuration allows.
+func (e *Endpoint) fill(batch []*job) []*job {
+	if e.cfg.MaxBatchDelay <= 0 || batch[0].key == "" {
+		return batch
+	}
+	timer := time.NewTimer(e.cfg.MaxBatchDelay)
+	defer timer.Stop()
+	for {
+		rows := 0
+		for _, j := range batch {
+			rows += j.in.Rows
+		}
+		if most, limit := e.room(batch[0].key); len(batch) >= most || rows >= limit {
+			return batch
+		}
+		select {
+		case <-timer.C:
+			return batch
+		case <-e.ctx.Done():
+			return batch
+		case <-e.queue.wake:
+			was := len(batch)
+			batch = e.queue.more(batch, e.room)
+			if len(batch) == was { // it is for another slot, which has to look
+				e.queue.signal()
+				return batch
+			}
+		}
+	}
+}
+
+// work has a worker do jobs: together when there are several, each alone when that does not give every one its answer.
+// Each job gets its outcome, or goes back to the queue when the worker breaks before its turn.
+func (e *Endpoint) work(w *worker, batch []*job) (broken error) {
+	e.running.Add(int32(len(batch)))
+	defer e.running.Add(-int32(len(batch)))
+	if len(batch) > 1 {
+		done, broken := e.together(w, batch)
+		if done {
+			return broken
+		}
+		if broken != nil {
+			e.putBack(batch)
+			return broken
+		}
+	}
+	for i, j := range batch {
+		out, broken := e.alone(w, j)
+		j.done <- out
+		if broken != nil {
+			e.putBack(batch[i+1:])
+			return broken
+		}
+	}
+	return nil
+}
+
+// putBack lets other workers have jobs that their first one broke down under.
+func (e *Endpoint) putBack(jobs []*job) {
+	if e.ctx.Err() != nil {
+		for _, j := range jobs {
+			j.done <- outcome{err: errStopping()}
+		}
+		return
+	}
+	if len(jobs) > 0 {
+		e.queue.restore(jobs)
+	}
+}
+
+// alone has a worker do one job.
+func (e *Endpoint) alone(w *worker, j *job) (out outcome, broken error) {
+	if !time.Now().Before(j.deadline) { // it was joined with others and put back; its client is about to give up
+		return outcome{err: mlflow.Errorf(mlflow.CodeDeadlineExceeded, "no worker was free within %s", e.cfg.Timeout)}, nil
+	}
+	frame := j.frame
+	if frame == nil {
+		var err error
+		if frame, err = encodeRequest(j.in); err != nil {
+			return outcome{err: err}, nil
+		}
+	}
+	payload, reply, broken := e.run(w, frame, j.deadline)
+	return outcome{payload: payload, err: reply}, broken
+}
+
+// run has a worker predict. reply is the client's error; broken says why the worker cannot be used again.
+func (e *Endpoint) run(w *worker, frame []byte, deadline time.Time) (payload []byte, reply, broken error) {
 	stop := context.AfterFunc(e.ctx, w.kill) // Close waited as long as it may
 	defer stop()
-	kind, payload, err := w.call(framePredict, j.frame, j.deadline)
+	kind, payload, err := w.call(framePredict, frame, deadline)
 	switch {
 	case err == nil && kind == frameResult:
 		return payload, nil, nil

@@ -35,6 +35,7 @@ type worker struct {
 type readyReport struct {
 	rVersion string
 	versions []string // of the model's packages, in their order
+	join     joining  // which requests may be predicted together
 }
 
 // launch says how to start workers.
@@ -147,6 +148,7 @@ func (w *worker) checkReady(payload []byte) error {
 		return err
 	}
 	w.report.versions = texts(ready, "versions")
+	w.report.join = map[string]joining{"numbers": joinNumbers, "all": joinAll}[text(ready, "join")]
 	var faults []string
 	if missing := texts(ready, "missing"); len(missing) > 0 {
 		faults = append(faults, fmt.Sprintf("the model needs R packages that are not installed: %s (searched %s); install them or name their library",

@@ -178,3 +178,31 @@ func parseTime(s string) (float64, bool) {
 	}
 	return 0, false
 }
+
+// Concat joins columns of equal name, type and levels.
+func Concat(parts []*Column) *Column {
+	out := &Column{Name: parts[0].Name, Kind: parts[0].Kind, Levels: parts[0].Levels}
+	missing := false
+	for _, p := range parts {
+		out.n += p.n
+		missing = missing || p.Null != nil
+	}
+	if out.Kind == Text {
+		out.Str = make([]string, 0, out.n)
+	} else {
+		out.Num = make([]float64, 0, out.n)
+	}
+	if missing {
+		out.Null = make([]bool, 0, out.n)
+	}
+	for _, p := range parts {
+		out.Num = append(out.Num, p.Num...)
+		out.Str = append(out.Str, p.Str...)
+		if missing && p.Null != nil {
+			out.Null = append(out.Null, p.Null...)
+		} else if missing {
+			out.Null = append(out.Null, make([]bool, p.n)...)
+		}
+	}
+	return out
+}

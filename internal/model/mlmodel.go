@@ -35,7 +35,7 @@ type MLmodel struct {
 	RVersion      string
 	RPackages     []RPackage // to be loaded before the model predicts
 	RLibs         []string   // R's library paths when the model was logged
-	Batchable     bool       // the model's author says that rows of several requests may be predicted together
+	Batchable     *bool      // whether rows of several requests may be predicted together, when the model's author says so
 }
 
 // RPackage is an R package with the version that was loaded when the model was logged; the version may be unknown.
@@ -109,7 +109,7 @@ func Parse(data []byte) (*MLmodel, error) {
 		RVersion  string     `yaml:"r_version"`
 		RPackages []RPackage `yaml:"r_packages"`
 		RLibs     texts      `yaml:"r_libs"`
-		Batchable bool       `yaml:"batchable"`
+		Batchable *bool      `yaml:"batchable"`
 	}
 	if err := yaml.Unmarshal(data, &file); err != nil {
 		return nil, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the MLmodel file cannot be read: %s", strings.TrimPrefix(err.Error(), "yaml: "))
