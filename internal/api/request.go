@@ -64,6 +64,12 @@ func readRequest(r *http.Request, limit int64, d *decoder, dst reflect.Value, sc
 	return d.decode(object, r, dst)
 }
 
+// ReadBody fills dst, a struct with JSON tags, from the body of a stream's request as Handle does for its handlers.
+func ReadBody[T any](r *http.Request, dst *T) error {
+	noScan := func([]byte) bool { return false }
+	return readRequest(r, defaultBodyLimit, decoderOf(reflect.TypeFor[T]()), reflect.ValueOf(dst).Elem(), noScan)
+}
+
 func checkContentType(header string) error {
 	if header == "" {
 		return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "Bad Request. Content-Type header is missing.")

@@ -20,6 +20,33 @@ type bucket interface {
 	close() error
 }
 
+// multipart is a bucket that takes files in parts. What has been taken outlives the server. An upload belongs to the key it
+// was created for; with another key, or after an abort, it is RESOURCE_DOES_NOT_EXIST.
+type multipart interface {
+	// createUpload begins an upload of a given number of parts. The addresses are where clients send them; none means that
+	// they send them to us, for putPart.
+	createUpload(ctx context.Context, key string, parts int) (id string, addresses []string, err error)
+	// parts tells what has arrived, by number.
+	parts(ctx context.Context, key, id string) ([]part, error)
+	// completeUpload makes the file of the parts, whole or not at all. Parts that are missing, or that are others than the
+	// listed ones, are INVALID_PARAMETER_VALUE. Once it has succeeded it may be repeated, and then gives false.
+	completeUpload(ctx context.Context, key, id string, parts []part, check func(received) error) (s stored, made bool, err error)
+	// abortUpload forgets an upload; an unknown one is no fault.
+	abortUpload(ctx context.Context, key, id string) error
+}
+
+// partTaker is a multipart bucket without an address of its own: the server takes the parts for it.
+type partTaker interface {
+	putPart(ctx context.Context, key, id string, number int, r io.Reader, check func(received) error) (part, error)
+}
+
+// part is one piece of an upload; parts are numbered from 1. The tag stands for its content.
+type part struct {
+	number int
+	tag    string
+	size   int64
+}
+
 // received is what a stream turned out to hold.
 type received struct {
 	size   int64

@@ -23,15 +23,24 @@ import (
 )
 
 const (
-	partDir  = privateDir + "/part"  // uploads that are under way
-	trashDir = privateDir + "/trash" // folders that are being deleted
+	partDir   = privateDir + "/part"   // uploads that are under way
+	trashDir  = privateDir + "/trash"  // folders that are being deleted
+	uploadDir = privateDir + "/upload" // uploads in parts, one folder each
 	// staleAfter is when a part belongs to a server that is gone: uploads without progress end long before.
 	staleAfter = time.Hour
-	copyBuffer = 1 << 20
+	// uploadStaleAfter is when an upload in parts is given up that has got none since.
+	uploadStaleAfter = 24 * time.Hour
+	copyBuffer       = 1 << 20
 )
 
 // disk is the bucket of a local folder. All access goes through os.Root, which follows no link out of it.
-type disk struct{ root *os.Root }
+type disk struct {
+	root *os.Root
+
+	mu         sync.Mutex
+	completing map[string]chan struct{} // uploads whose parts are being joined; closed when that has ended
+	swept      time.Time
+}
 
 // openDisk opens the folder and makes it if there is none. What a server that was killed left behind is removed.
 func openDisk(dir string, now time.Time) (*disk, error) {
@@ -42,22 +51,31 @@ func openDisk(dir string, now time.Time) (*disk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the artifact root: %w", err)
 	}
-	d := &disk{root: root}
+	d := &disk{root: root, completing: map[string]chan struct{}{}}
 	d.sweep(now)
 	return d, nil
 }
 
 func (d *disk) close() error { return d.root.Close() }
 
-// sweep removes stale parts and the remains of deletes; a read-only folder keeps them.
+// sweep removes stale parts, uploads that nobody goes on with and the remains of deletes; a read-only folder keeps them.
 func (d *disk) sweep(now time.Time) {
-	for _, dir := range []string{partDir, trashDir} {
+	d.mu.Lock()
+	again := now.Sub(d.swept) >= staleAfter
+	if again {
+		d.swept = now
+	}
+	d.mu.Unlock()
+	if !again {
+		return
+	}
+	for dir, stale := range map[string]time.Duration{partDir: staleAfter, trashDir: staleAfter, uploadDir: uploadStaleAfter} {
 		entries, err := d.readDir(dir)
 		if err != nil {
 			continue
 		}
 		for _, e := range entries {
-			if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > staleAfter {
+			if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > stale {
 				_ = d.root.RemoveAll(path.Join(dir, e.Name()))
 			}
 		}
@@ -82,17 +100,30 @@ func orDot(key string) string {
 
 var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}
 
-func (d *disk) put(ctx context.Context, key string, r io.Reader, check func(received) error) (s stored, err error) {
+func (d *disk) put(ctx context.Context, key string, r io.Reader, check func(received) error) (stored, error) {
 	if err := d.checkTarget(key); err != nil {
 		return stored{}, err
 	}
-	part, err := d.newPrivate(partDir)
+	part, s, err := d.stage(ctx, key, r, check)
 	if err != nil {
 		return stored{}, err
 	}
+	if err := d.publish(part, key); err != nil {
+		_ = d.root.Remove(part)
+		return stored{}, explainDisk(err, key)
+	}
+	return s, nil
+}
+
+// stage stores a stream under a private name, synced to the disk; key is what faults are explained with.
+func (d *disk) stage(ctx context.Context, key string, r io.Reader, check func(received) error) (_ string, _ stored, err error) {
+	part, err := d.newPrivate(partDir)
+	if err != nil {
+		return "", stored{}, err
+	}
 	f, err := d.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
-		return stored{}, explainDisk(err, key)
+		return "", stored{}, explainDisk(err, key)
 	}
 	defer func() {
 		if err != nil {
@@ -102,29 +133,26 @@ func (d *disk) put(ctx context.Context, key string, r io.Reader, check func(rece
 	}()
 	got, err := copyHashed(ctx, f, r)
 	if err != nil {
-		return stored{}, explainDisk(err, key)
+		return "", stored{}, explainDisk(err, key)
 	}
 	if err := check(got); err != nil {
-		return stored{}, err
+		return "", stored{}, err
 	}
 	// The clock of the file system ticks every few milliseconds; a time of our own tells two puts in one tick apart.
 	if err := d.root.Chtimes(part, time.Time{}, time.Now()); err != nil {
-		return stored{}, err
+		return "", stored{}, err
 	}
 	if err := f.Sync(); err != nil {
-		return stored{}, explainDisk(err, key)
+		return "", stored{}, explainDisk(err, key)
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return stored{}, err
+		return "", stored{}, err
 	}
 	if err := f.Close(); err != nil {
-		return stored{}, explainDisk(err, key)
+		return "", stored{}, explainDisk(err, key)
 	}
-	if err := d.publish(part, key); err != nil {
-		return stored{}, explainDisk(err, key)
-	}
-	return stored{size: got.size, mtime: info.ModTime(), sha256: got.sha256}, nil
+	return part, stored{size: got.size, mtime: info.ModTime(), sha256: got.sha256}, nil
 }
 
 // checkTarget refuses before anything is received what could not be published after it.

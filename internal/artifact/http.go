@@ -35,10 +35,8 @@ func (s *Store) Mount(rt *api.Router) {
 	api.Stream(rt, "PUT "+artifacts+"/{path...}", api.Edit(pathOfProxy), s.proxy(s.servePut))
 	api.Stream(rt, "DELETE "+artifacts, api.Manage(pathOfProxy), s.proxy(refuseRoot))
 	api.Stream(rt, "DELETE "+artifacts+"/{path...}", api.Manage(pathOfProxy), s.proxy(s.serveDelete))
-	for _, step := range []string{"create", "complete", "abort"} {
-		api.Stream(rt, "POST mlflow-artifacts/mpu/"+step+"/{path...}", api.Edit(pathOfProxy), s.proxy(notSupported("upload")))
-	}
-	api.Stream(rt, "GET mlflow-artifacts/presigned/{path...}", api.Read(pathOfProxy), s.proxy(notSupported("download")))
+	s.mountMultipart(rt)
+	api.Stream(rt, "GET mlflow-artifacts/presigned/{path...}", api.Read(pathOfProxy), s.proxy(notPresigned))
 
 	api.Handle(rt, "GET mlflow/artifacts/list", api.Read(runOfList), s.ListRun)
 	api.Stream(rt, "POST mlflow/upload-artifact", api.Edit(runOfUpload), s.faults(s.serveRunUpload))
@@ -70,12 +68,9 @@ func (s *Store) proxy(h handler) http.HandlerFunc {
 
 func refuseRoot(http.ResponseWriter, *http.Request) error { return errInvalidPath }
 
-// notSupported answers what clients look for before they fall back to one stream.
-func notSupported(what string) handler {
-	return func(http.ResponseWriter, *http.Request) error {
-		return mlflow.Errorf(mlflow.CodeNotImplemented,
-			"Multipart %s is not supported for the current artifact repository, a local disk", what)
-	}
+// notPresigned answers what clients look for before they download through us.
+func notPresigned(http.ResponseWriter, *http.Request) error {
+	return mlflow.Errorf(mlflow.CodeNotImplemented, "Multipart download is not supported for the current artifact repository")
 }
 
 func (s *Store) serveList(w http.ResponseWriter, r *http.Request) error {
@@ -146,14 +141,20 @@ func (s *Store) servePut(w http.ResponseWriter, r *http.Request) error {
 
 // receive stores a request's body.
 func (s *Store) receive(w http.ResponseWriter, r *http.Request, key string) (Info, error) {
+	body, expect, err := s.bodyOf(w, r)
+	if err != nil {
+		return Info{}, err
+	}
+	return s.put(r.Context(), key, body, expect)
+}
+
+// bodyOf gives a request's body and what the client says that it holds.
+func (s *Store) bodyOf(w http.ResponseWriter, r *http.Request) (io.Reader, Expect, error) {
 	body := &progress{r: r.Body, control: http.NewResponseController(w), stall: s.options.UploadStall}
 	// The deadline holds from the start: a body that is refused unread is drained by the HTTP server, which would wait.
 	body.extend()
 	sum, err := announcedDigest(r.Header)
-	if err != nil {
-		return Info{}, err
-	}
-	return s.put(r.Context(), key, body, Expect{Size: r.ContentLength, SHA256: sum})
+	return body, Expect{Size: r.ContentLength, SHA256: sum}, err
 }
 
 func (s *Store) serveDelete(w http.ResponseWriter, r *http.Request) error {
@@ -214,6 +215,10 @@ func announcedDigest(h http.Header) ([]byte, error) {
 			}
 		}
 	}
+	return digestOfText(text)
+}
+
+func digestOfText(text string) ([]byte, error) {
 	if text == "" {
 		return nil, nil
 	}

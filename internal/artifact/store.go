@@ -120,11 +120,7 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, expect Expect)
 	if err != nil {
 		return Info{}, err
 	}
-	// The row only saves hashing again: the file is stored whether or not it can be written.
-	if err := s.record(ctx, key, f); err != nil {
-		s.log.WarnContext(ctx, "artifact digest not recorded", "path", key, "error", err)
-	}
-	return Info{Size: f.size, ModTime: f.mtime, SHA256: hex.EncodeToString(f.sha256[:])}, nil
+	return s.remember(ctx, key, f), nil
 }
 
 func (e Expect) check(got received) error {
