@@ -42,6 +42,7 @@ func (s *Store) Mount(rt *api.Router) {
 	api.Stream(rt, "POST mlflow/upload-artifact", api.Edit(runOfUpload), s.faults(s.serveRunUpload))
 	api.Stream(rt, "GET /get-artifact", api.Read(runOfQuery), s.faults(s.serveRunFile))
 	api.Stream(rt, "GET /model-versions/get-artifact", api.Read(modelOfGet), s.faults(s.serveVersionFile))
+	s.mountModels(rt)
 }
 
 // handler is an http.HandlerFunc that gives its fault back instead of writing it.

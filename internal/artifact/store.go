@@ -27,8 +27,9 @@ type Store struct {
 type Options struct {
 	// Root is the local folder that holds all artifacts; it is made when it is not there.
 	Root string
-	// Runs and Versions find the artifacts of runs and of model versions.
+	// Runs, Models and Versions find the artifacts of runs, of logged models and of model versions.
 	Runs     RunFinder
+	Models   ModelFinder
 	Versions VersionFinder
 	// Disabled turns the proxy off, as --no-serve-artifacts does: its routes answer 503. Listings and downloads of runs
 	// go on.

@@ -220,6 +220,11 @@ export interface ListArtifactsResponse {
   next_page_token?: string;
 }
 
+export interface ListLoggedModelArtifactsRequest {
+  model_id: string;
+  artifact_directory_path?: string;
+}
+
 export interface LogBatchRequest {
   run_id: string;
   metrics?: Metric[];
