@@ -81,6 +81,7 @@ const (
 	actorKey ctxKey = iota
 	policyKey
 	requestIDKey
+	idempotencyKey
 )
 
 // WithActor puts the caller into a context.

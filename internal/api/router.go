@@ -56,7 +56,13 @@ func HandleScan[Req, Resp any](rt *Router, pattern string, p Permission, scan fu
 	limit := bodyLimit(path)
 	h := func(w http.ResponseWriter, r *http.Request) {
 		req := new(Req)
-		err := readRequest(r, limit, d, reflect.ValueOf(req).Elem(), func(body []byte) bool {
+		r, again, err := withIdempotency(r)
+		if err != nil {
+			WriteError(w, r, err)
+			return
+		}
+		err = readRequest(r, limit, d, reflect.ValueOf(req).Elem(), func(body []byte) bool {
+			again.sum(body)
 			if scan == nil {
 				return false
 			}

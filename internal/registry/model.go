@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/weir-ml/weir/internal/api"
 	"github.com/weir-ml/weir/internal/sqldb"
 	"github.com/weir-ml/weir/mlflow"
 )
@@ -190,7 +191,7 @@ func findModel(tx *sqldb.Tx, name, lock string) (int64, error) {
 // writeModel runs a write that ends with a model, and answers with that model as the write left it.
 func (s *Store) writeModel(ctx context.Context, fn func(tx *sqldb.Tx) (id int64, err error)) (*mlflow.RegisteredModelResponse, error) {
 	var resp *mlflow.RegisteredModelResponse
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := s.db.WriteOnce(ctx, sqldb.Idempotency(api.IdempotencyOf(ctx)), &resp, func(tx *sqldb.Tx) error {
 		id, err := fn(tx)
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/weir-ml/weir/internal/api"
 	"github.com/weir-ml/weir/internal/sqldb"
 	"github.com/weir-ml/weir/mlflow"
 )
@@ -307,7 +308,7 @@ func (s *Store) changeVersion(
 // writeVersion runs a write that ends with a version, and answers with it.
 func (s *Store) writeVersion(ctx context.Context, fn func(tx *sqldb.Tx) (id int64, err error)) (*mlflow.ModelVersionResponse, error) {
 	var resp *mlflow.ModelVersionResponse
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := s.db.WriteOnce(ctx, sqldb.Idempotency(api.IdempotencyOf(ctx)), &resp, func(tx *sqldb.Tx) error {
 		id, err := fn(tx)
 		if err != nil {
 			return err

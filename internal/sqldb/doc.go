@@ -9,6 +9,7 @@
 //   - Read sees one snapshot. Write is atomic, and has survived a power cut when it returns nil.
 //   - Parameters are $1, $2, …; one number may stand several times in a statement where the types agree. A text with U+0000 or with bytes
 //     that are not UTF-8 is refused with INVALID_PARAMETER_VALUE before it reaches the database.
+//   - WriteOnce is Write for a request that its client may repeat (the header Idempotency-Key).
 //   - After a statement of a Write has failed, the function returns that error (PostgreSQL accepts nothing more in the
 //     transaction); use "on conflict" clauses where a conflict is expected.
 //   - LIKE is case-sensitive (PostgreSQL: write it through Tx.Like, which also turns its escape character off).

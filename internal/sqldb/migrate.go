@@ -2,12 +2,16 @@ package sqldb
 
 import (
 	"context"
+	"embed"
 	"fmt"
 	"io/fs"
 	"sort"
 	"strconv"
 	"strings"
 )
+
+//go:embed migrations
+var ownMigrations embed.FS
 
 // migration is one file of a domain: NNN_name.sql.
 type migration struct {
@@ -19,7 +23,19 @@ type migration struct {
 // Migrate brings a domain's tables to the version that files describe: files holds sqlite/NNN_name.sql and
 // postgres/NNN_name.sql, numbered from 001 without gaps. Each runs once, all missing ones in one transaction under a
 // lock, so several processes may start together. A database that a newer program has changed is refused.
+// The tables of this package come first, with whichever domain asks first.
 func (db *DB) Migrate(ctx context.Context, domain string, files fs.FS) error {
+	own, err := fs.Sub(ownMigrations, "migrations")
+	if err != nil {
+		return err
+	}
+	if err := db.migrate(ctx, "sqldb", own); err != nil {
+		return err
+	}
+	return db.migrate(ctx, domain, files)
+}
+
+func (db *DB) migrate(ctx context.Context, domain string, files fs.FS) error {
 	migrations, err := readMigrations(files, db.dialect.String())
 	if err != nil {
 		return fmt.Errorf("migrations of %s: %w", domain, err)

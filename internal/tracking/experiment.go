@@ -100,7 +100,7 @@ func (s *Store) CreateExperiment(ctx context.Context, req *mlflow.CreateExperime
 		}
 	}
 	var resp mlflow.CreateExperimentResponse
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := s.db.WriteOnce(ctx, sqldb.Idempotency(api.IdempotencyOf(ctx)), &resp, func(tx *sqldb.Tx) error {
 		var n int
 		if err := tx.QueryRow(`select count(*) from experiment where name = $1`, req.Name).Scan(&n); err != nil {
 			return err

@@ -99,7 +99,8 @@ func (s *Store) CreateLoggedModel(ctx context.Context, req *mlflow.CreateLoggedM
 	}
 	id := "m-" + random
 	resp := &mlflow.LoggedModelResponse{}
-	return resp, s.writeModel(ctx, func(tx *sqldb.Tx, keys *keyIDs) error {
+	again := sqldb.Idempotency(api.IdempotencyOf(ctx))
+	return resp, s.writeModelOnce(ctx, again, resp, func(tx *sqldb.Tx, keys *keyIDs) error {
 		e, err := openExperiment(tx, req.ExperimentID)
 		if err != nil {
 			return err
@@ -174,8 +175,13 @@ func (s *Store) modelValues(list []mlflow.KeyValue, field string, most int) (val
 
 // writeModel runs a write that may make keys.
 func (s *Store) writeModel(ctx context.Context, fn func(tx *sqldb.Tx, keys *keyIDs) error) error {
+	return s.writeModelOnce(ctx, sqldb.Idempotency{}, nil, fn)
+}
+
+// writeModelOnce is writeModel for what must not happen twice.
+func (s *Store) writeModelOnce(ctx context.Context, again sqldb.Idempotency, answer any, fn func(tx *sqldb.Tx, keys *keyIDs) error) error {
 	var keys keyIDs
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := s.db.WriteOnce(ctx, again, answer, func(tx *sqldb.Tx) error {
 		keys = keyIDs{cache: &s.keys}
 		return fn(tx, &keys)
 	})

@@ -88,7 +88,7 @@ func (s *Store) CreateRun(ctx context.Context, req *mlflow.CreateRunRequest) (*m
 	}
 	resp := &mlflow.RunResponse{}
 	var keys keyIDs
-	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err = s.db.WriteOnce(ctx, sqldb.Idempotency(api.IdempotencyOf(ctx)), resp, func(tx *sqldb.Tx) error {
 		keys = keyIDs{cache: &s.keys}
 		e, err := openExperiment(tx, exp)
 		if err != nil {
