@@ -68,7 +68,8 @@ type object struct {
 
 // entry is one line of a listing.
 type entry struct {
-	name  string
-	isDir bool
-	size  int64
+	name   string
+	isDir  bool
+	isLink bool // to a folder that has its own place in the bucket
+	size   int64
 }

@@ -327,7 +327,7 @@ func (d *disk) list(_ context.Context, key string) ([]entry, error) {
 		switch {
 		case err != nil: // gone, or a link that leads out
 		case info.IsDir():
-			entries = append(entries, entry{name: e.Name(), isDir: true})
+			entries = append(entries, entry{name: e.Name(), isDir: true, isLink: e.Type()&fs.ModeSymlink != 0})
 		case info.Mode().IsRegular():
 			entries = append(entries, entry{name: e.Name(), size: info.Size()})
 		}

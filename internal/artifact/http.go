@@ -36,6 +36,7 @@ func (s *Store) Mount(rt *api.Router) {
 	api.Stream(rt, "DELETE "+artifacts, api.Manage(pathOfProxy), s.proxy(refuseRoot))
 	api.Stream(rt, "DELETE "+artifacts+"/{path...}", api.Manage(pathOfProxy), s.proxy(s.serveDelete))
 	s.mountMultipart(rt)
+	s.mountArchives(rt)
 	api.Stream(rt, "GET mlflow-artifacts/presigned/{path...}", api.Read(pathOfProxy), s.proxy(notPresigned))
 
 	api.Handle(rt, "GET mlflow/artifacts/list", api.Read(runOfList), s.ListRun)

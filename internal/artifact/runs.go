@@ -86,21 +86,26 @@ func (s *Store) serveVersionFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	name, version := query.Get("name"), query.Get("version")
-	for param, value := range map[string]string{"name": name, "version": version} {
-		if value == "" {
-			return missing(param)
-		}
+	key, err := s.keyInVersion(r, query.Get("name"), query.Get("version"), rel)
+	if err != nil {
+		return err
+	}
+	return s.serveFile(w, r, key)
+}
+
+func (s *Store) keyInVersion(r *http.Request, name, version, rel string) (string, error) {
+	if name == "" {
+		return "", missing("name")
+	}
+	if version == "" {
+		return "", missing("version")
 	}
 	uri, err := s.options.Versions.VersionArtifacts(r.Context(), name, version)
 	if err != nil {
-		return err
+		return "", err
 	}
 	key, err := s.keyOfURI(uri)
-	if err != nil {
-		return err
-	}
-	return s.serveFile(w, r, join(key, rel))
+	return join(key, rel), err
 }
 
 func (s *Store) keyInRun(r *http.Request, runID, rel string) (string, error) {
