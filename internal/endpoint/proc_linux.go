@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // isolate gives a worker a process group of its own, so that it can be ended with everything that it started and a
@@ -14,3 +16,10 @@ func isolate(cmd *exec.Cmd) {
 }
 
 func killAll(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) }
+
+// widen gives a pipe the largest buffer that a process without privileges may ask for; a refusal only costs time.
+func widen(pipe *os.File) {
+	if c, err := pipe.SyscallConn(); err == nil {
+		_ = c.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, 1<<20) })
+	}
+}

@@ -80,6 +80,8 @@ func (w *worker) spawn(l *launch) (err error) {
 	if err != nil {
 		return errors.Join(err, childIn.Close(), to.Close())
 	}
+	widen(to) // a frame that fits goes over in one step instead of many
+	widen(from)
 	w.conn = newConn(to, from)
 	w.cmd = exec.Command(l.rscript, "--vanilla", l.harness)
 	w.cmd.Dir = w.dir

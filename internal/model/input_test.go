@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/weir-ml/weir/mlflow"
 )
@@ -299,6 +302,53 @@ func TestNumbersAreReadLikeEncodingJSON(t *testing.T) {
 		got, _ := s.number()
 		if err == nil && math.Float64bits(got) != math.Float64bits(want) {
 			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
+
+// TestShortNumbersAreTheNearestDoubles reads what the fast path takes, and what it must leave.
+func TestShortNumbersAreTheNearestDoubles(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		text := rapid.StringMatching(`-?(0|[1-9][0-9]{0,16})(\.[0-9]{1,16})?`).Draw(rt, "number")
+		in, err := ParseJSON([]byte("[[1],["+text+"]]"), nil, false)
+		if err != nil {
+			rt.Fatalf("%s: %v", text, err)
+		}
+		want, _ := strconv.ParseFloat(text, 64)
+		if got := in.Columns[0].Num[1]; math.Float64bits(got) != math.Float64bits(want) {
+			rt.Fatalf("%s: %v, want %v", text, got, want)
+		}
+	})
+	for _, wrong := range []string{"01", "1.", ".5", "-", "1.2.3", "1-2", "--1", "1e", "+1", "0x1", "1.e3", "1_000"} {
+		if in, err := ParseJSON([]byte("[[1],["+wrong+"]]"), nil, false); err == nil {
+			t.Errorf("%s: read as %v", wrong, in.Columns[0].Num)
+		}
+	}
+}
+
+func TestKeysThatComeTwice(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"dataframe_split": {"columns": ["x"], "data": [[1]]}, "dataframe_split": {"columns": ["x"], "data": [[2]]}}`: `the key "dataframe_split" appears twice`,
+		`{"dataframe_split": {"columns": ["x"], "data": [[1]], "data": [[2]]}}`:                                        `the key "data" appears twice`,
+		`{"dataframe_split": {"columns": ["x"], "data": [[1]], "columns": ["y"]}}`:                                     `the key "columns" appears twice`,
+		`{"dataframe_split": {"columns": ["x"], "data": [[1]]}, "inputs": [1]}`:                                        "exactly one of the fields",
+		`{"dataframe_split": {"columns": ["x"]}}`:                                                                      "lacks the field",
+		`{"dataframe_split": {}}`:   "lacks the field",
+		`{"dataframe_split": null}`: "must be an object",
+	} {
+		if _, err := ParseJSON([]byte(body), nil, false); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", body, err, want)
+		}
+	}
+	for _, body := range []string{
+		`{"dataframe_split": {"data": [[1, "a"]], "columns": ["x", "y"], "index": [5]}, "params": {"p": 1}}`,
+		`{"params": {"p": 1}, "dataframe_split": {"index": [5], "columns": ["x", "y"], "data": [[1, "a"]]}}`,
+	} {
+		in, err := ParseJSON([]byte(body), nil, false)
+		if err != nil || len(in.Columns) != 2 || in.Columns[1].Name != "y" || in.Rows != 1 || len(in.RowNames) != 1 || len(in.Params) != 1 {
+			t.Errorf("%s: %+v, %v", body, in, err)
 		}
 	}
 }

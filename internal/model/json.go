@@ -1,6 +1,7 @@
 package model
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -65,7 +66,13 @@ func ParseJSON(body []byte, sig *Signature, bare bool) (in *Input, err error) {
 		p.flexible(s)
 		s.end()
 	case '{':
-		fields := s.fields()
+		fields := s.fieldsWith(func(key string) bool {
+			if key != "dataframe_split" {
+				return false
+			}
+			p.split(s, nil)
+			return true
+		})
 		s.end()
 		p.object(s, fields, bare)
 	case 0:
@@ -106,8 +113,8 @@ func (p *parser) object(s *scanner, fields []field, bare bool) {
 	case found == 1 && len(received) == 1:
 		in := s.within(data)
 		switch data.key {
-		case "dataframe_split":
-			p.split(in, in.fields())
+		case "dataframe_split": // has been read
+			in = nil
 		case "dataframe_records":
 			if c := in.peek(); c != '[' && c != '{' {
 				panic(badInput("dataframe_records must be a list of objects"))
@@ -119,7 +126,9 @@ func (p *parser) object(s *scanner, fields []field, bare bool) {
 		default:
 			p.flexible(in)
 		}
-		in.end()
+		if in != nil {
+			in.end()
+		}
 		for i := range fields {
 			if fields[i].key == "params" {
 				p.params(s.within(&fields[i]))
@@ -159,28 +168,14 @@ func (p *parser) add(name string) *Column {
 	return c
 }
 
-// split reads {"columns", "index", "data"}: rows of cells beside the names of the columns.
+// split reads {"columns", "index", "data"}: rows of cells beside the names of the columns. Without fields it reads them
+// from s, and rows whose columns came before them on the way: nothing is looked at twice.
 func (p *parser) split(s *scanner, fields []field) {
-	var data, columns, index *field
-	for i := range fields {
-		switch f := &fields[i]; f.key {
-		case "data":
-			data = f
-		case "columns":
-			columns = f
-		case "index":
-			index = f
-		default:
-			panic(badInput("dataframe_split has the unknown field %q; it takes columns, index and data", f.key))
-		}
-	}
-	if data == nil {
-		panic(badInput("dataframe_split lacks the field \"data\""))
-	}
-	if columns != nil {
-		p.haveNames = true
+	haveColumns, haveData := false, false
+	columns := func(in *scanner) {
+		p.haveNames, haveColumns = true, true
 		seen := map[string]bool{}
-		for _, name := range s.within(columns).texts("columns") {
+		for _, name := range in.texts("columns") {
 			if seen[name] {
 				panic(badInput("column %q appears twice in columns", name))
 			}
@@ -188,13 +183,53 @@ func (p *parser) split(s *scanner, fields []field) {
 			p.add(name)
 		}
 	}
-	in := s.within(data)
-	if in.peek() != '[' {
-		panic(badInput("the field \"data\" must be a list of rows"))
+	data := func(in *scanner) {
+		if in.peek() != '[' {
+			panic(badInput("the field \"data\" must be a list of rows"))
+		}
+		haveData = true
+		p.rows(in, haveColumns)
 	}
-	p.rows(in, columns != nil)
-	if index != nil {
-		p.in.RowNames = p.rowNames(s.within(index))
+	if fields == nil {
+		if s.peek() != '{' {
+			panic(badInput("dataframe_split must be an object with the fields columns, index and data"))
+		}
+		fields = s.fieldsWith(func(key string) bool {
+			switch {
+			case key == "columns" && !haveData:
+				columns(s)
+			case key == "data" && haveColumns:
+				data(s)
+			default:
+				return false
+			}
+			return true
+		})
+	}
+	var later [3]*field // columns, data, index
+	for i := range fields {
+		switch f := &fields[i]; f.key {
+		case "columns":
+			later[0] = f
+		case "data":
+			later[1] = f
+		case "index":
+			later[2] = f
+		default:
+			panic(badInput("dataframe_split has the unknown field %q; it takes columns, index and data", f.key))
+		}
+	}
+	if f := later[0]; f != nil && !f.taken {
+		columns(s.within(f))
+	}
+	if later[1] == nil {
+		panic(badInput("dataframe_split lacks the field \"data\""))
+	}
+	if f := later[1]; !f.taken {
+		data(s.within(f))
+	}
+	if f := later[2]; f != nil {
+		p.in.RowNames = p.rowNames(s.within(f))
 	}
 }
 
@@ -254,6 +289,7 @@ func (p *parser) rows(s *scanner, fixed bool) {
 	if !s.open('[', ']') {
 		return
 	}
+	start := s.i
 	for row := 0; ; row++ {
 		if s.peek() != '[' {
 			panic(badInput("row %d is not a list", row+1))
@@ -278,12 +314,28 @@ func (p *parser) rows(s *scanner, fixed bool) {
 				}
 			}
 		}
+		if row == 0 {
+			p.reserve(len(s.b)-s.i, s.i-start)
+		}
 		if n < len(p.in.Columns) {
 			panic(badInput("row %d has %d values for %d columns", row+1, n, len(p.in.Columns)))
 		}
 		p.in.Rows = row + 1
 		if !s.next(']') {
 			return
+		}
+	}
+}
+
+// reserve makes room for the rows that the rest of the body is likely to hold, by the bytes of the first one.
+func (p *parser) reserve(rest, first int) {
+	rows := rest/max(first, 1) + 1
+	for _, c := range p.in.Columns {
+		if c.Num != nil {
+			c.Num = slices.Grow(c.Num, rows)
+		}
+		if c.Str != nil {
+			c.Str = slices.Grow(c.Str, min(rows, 1<<16))
 		}
 	}
 }

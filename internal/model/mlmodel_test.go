@@ -50,7 +50,7 @@ signature:
   params: null
 `,
 			MLmodel{
-				ArtifactPath: "model", Created: time.Date(2026, 11, 23, 8, 0, 1, 250e6, time.UTC), ModelUUID: "0123", ModelID: "m-1", Batchable: true,
+				ArtifactPath: "model", Created: time.Date(2026, 11, 23, 8, 0, 1, 250e6, time.UTC), ModelUUID: "0123", ModelID: "m-1", Batchable: new(true),
 				Flavors: map[string]Flavor{"rds": {"model": "model.rds"}}, RVersion: "4.2.2",
 				RPackages: []RPackage{{"rpart", "4.1.19"}, {"stats", ""}}, RLibs: []string{"/home/ann/R"},
 				Signature: &Signature{

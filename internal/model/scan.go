@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -127,8 +128,76 @@ func (s *scanner) word(w string) bool {
 	return false
 }
 
+// tens are the powers of ten that a double holds exactly.
+var tens = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// short reads a number of at most 15 digits without an exponent: its digits and the power of ten to divide them by are
+// exact doubles then, so the quotient is the nearest double. For anything else it reads nothing.
+func (s *scanner) short() (x float64, isInt, ok bool) {
+	b, i := s.b, s.i
+	negative := i < len(b) && b[i] == '-'
+	if negative {
+		i++
+	}
+	start, point := i, -1
+	var n int64
+	for ; i < len(b); i++ {
+		d := b[i] - '0'
+		if d <= 9 {
+			n = n*10 + int64(d)
+			if i-start > 15 {
+				return 0, false, false
+			}
+		} else if b[i] == '.' && point < 0 {
+			point = i
+		} else {
+			break
+		}
+	}
+	digits, decimals := i-start, 0
+	if point >= 0 {
+		digits, decimals = digits-1, i-point-1
+	}
+	whole := digits - decimals
+	if whole == 0 || digits > 15 || (point >= 0 && decimals == 0) || (whole > 1 && b[start] == '0') || i == len(b) || !endsScalar[b[i]] {
+		return 0, false, false
+	}
+	x = float64(n)
+	if decimals > 0 {
+		x /= tens[decimals]
+	}
+	if negative {
+		x = math.Copysign(x, -1)
+	}
+	s.i = i
+	return x, point < 0, true
+}
+
+// numberCell reads a short number into a column of numbers without a missing one; for anything else it reads nothing.
+func (s *scanner) numberCell(c *Column) bool {
+	if (c.Kind != Double && c.Kind != Integer) || c.Null != nil {
+		return false
+	}
+	if s.i < len(s.b) && s.b[s.i] <= ' ' {
+		s.peek()
+	}
+	x, isInt, ok := s.short()
+	if !ok {
+		return false
+	}
+	if c.Kind == Integer && (!isInt || x <= math.MinInt32 || x > math.MaxInt32) {
+		c.Kind = Double
+	}
+	c.Num = append(c.Num, x)
+	c.n++
+	return true
+}
+
 // number reads a number; isInt says that it has neither point nor exponent.
 func (s *scanner) number() (x float64, isInt bool) {
+	if x, isInt, ok := s.short(); ok {
+		return x, isInt
+	}
 	start := s.i
 	isInt = true
 	for s.i < len(s.b) {
@@ -146,27 +215,9 @@ done:
 	if len(text) == 0 {
 		s.fail("%s where a value is expected", s.describe())
 	}
-	digits := text
-	if digits[0] == '-' {
-		digits = digits[1:]
-	}
-	if len(digits) == 0 || digits[0] < '0' || digits[0] > '9' || (len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9') || text[len(text)-1] == '.' {
+	if !isNumber(text) {
 		s.i = start
 		s.fail("%q is not a number", text)
-	}
-	if isInt && len(digits) < 16 {
-		var n int64
-		for _, c := range digits {
-			if c < '0' || c > '9' {
-				s.i = start
-				s.fail("%q is not a number", text)
-			}
-			n = n*10 + int64(c-'0')
-		}
-		if text[0] == '-' {
-			return math.Copysign(float64(n), -1), true
-		}
-		return float64(n), true
 	}
 	x, err := strconv.ParseFloat(string(text), 64)
 	if err != nil && !math.IsInf(x, 0) {
@@ -176,8 +227,23 @@ done:
 	return x, isInt
 }
 
+// isNumber reports whether text, which holds only what numbers are made of, is a number as JSON writes it.
+func isNumber(text []byte) bool {
+	digits := bytes.TrimPrefix(text, []byte("-"))
+	if len(digits) == 0 || digits[0] < '0' || digits[0] > '9' || (len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9') {
+		return false
+	}
+	if point := bytes.IndexByte(digits, '.'); point >= 0 && (point+1 == len(digits) || digits[point+1] < '0' || digits[point+1] > '9') {
+		return false
+	}
+	return true
+}
+
 // cell reads one value into a column; row is counted from 0.
 func (s *scanner) cell(c *Column, row int) {
+	if s.numberCell(c) {
+		return
+	}
 	ok := true
 	switch ch := s.peek(); {
 	case ch == '"':
@@ -210,11 +276,19 @@ func (s *scanner) cell(c *Column, row int) {
 // endsScalar marks the bytes that end a number or a word.
 var endsScalar = [256]bool{' ': true, '\t': true, '\n': true, '\r': true, ',': true, ':': true, '{': true, '}': true, '[': true, ']': true, '"': true}
 
+// nests marks the bytes that decide where an array or object ends.
+var nests = [256]bool{'{': true, '}': true, '[': true, ']': true, '"': true}
+
 // skip passes over one value and gives its bytes. What is skipped is checked only as far as finding its end needs.
 func (s *scanner) skip() []byte {
 	s.peek()
 	start, depth := s.i, 0
 	for {
+		if depth > 0 { // numbers, commas and blanks are most of a large body
+			for s.i < len(s.b) && !nests[s.b[s.i]] {
+				s.i++
+			}
+		}
 		switch c := s.peek(); c {
 		case '"':
 			s.rawString()
@@ -246,13 +320,18 @@ func (s *scanner) skip() []byte {
 
 // field is a key of an object with its value's bytes.
 type field struct {
-	key string
-	at  int // where the value begins
-	raw []byte
+	key   string
+	at    int // where the value begins
+	raw   []byte
+	taken bool // fieldsWith's function has read it
 }
 
 // fields splits an object; of equal keys the last counts.
-func (s *scanner) fields() []field {
+func (s *scanner) fields() []field { return s.fieldsWith(func(string) bool { return false }) }
+
+// fieldsWith splits an object whose values read may read itself: it is called where a value begins and reports whether
+// it has read it. A key whose value it read must not come twice.
+func (s *scanner) fieldsWith(read func(key string) bool) []field {
 	var out []field
 	if !s.open('{', '}') {
 		return nil
@@ -261,8 +340,13 @@ func (s *scanner) fields() []field {
 	for {
 		key := s.string()
 		s.expect(':')
-		raw := s.skip()
-		f := field{key, s.i - len(raw), raw}
+		f := field{key: key}
+		if i, twice := at[key]; twice && out[i].taken {
+			panic(badInput("the key %q appears twice", key))
+		} else if f.taken = !twice && read(key); !f.taken {
+			f.raw = s.skip()
+			f.at = s.i - len(f.raw)
+		}
 		if i, twice := at[key]; twice {
 			out[i] = f
 		} else {
