@@ -40,7 +40,7 @@ if [ -n "$$missing" ]; then \
     echo "These Debian packages are missing; install them with:" >&2; \
     echo "  sudo apt-get install --no-install-recommends$$missing" >&2; exit 1; fi; \
   echo "installing$$missing"; \
-  { $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo -E apt-get install -qq -y --no-install-recommends $$missing; } >$(CACHE)/apt.log 2>&1 \
+  { $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing; } >$(CACHE)/apt.log 2>&1 \
     || { tail -20 $(CACHE)/apt.log >&2; exit 1; }; fi
 endef
 
