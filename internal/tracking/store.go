@@ -126,6 +126,7 @@ func (s *Store) Mount(rt *api.Router) {
 	api.Handle(rt, "GET mlflow/metrics/get-history-bulk-interval", api.List("experiment"), s.GetHistoryInterval)
 	api.Handle(rt, "GET /api/weir/v1/metrics/chart", api.List("experiment"), s.Chart)
 
+	s.mountOverview(rt)
 	s.mountInputs(rt)
 	s.mountModels(rt)
 }

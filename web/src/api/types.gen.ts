@@ -41,6 +41,16 @@ export interface ChartResponse {
   curves: ChartCurve[];
 }
 
+export interface CountRunsRequest {
+  experiment_ids?: string[];
+  filter?: string;
+  run_view_type?: "ACTIVE_ONLY" | "ALL" | "DELETED_ONLY";
+}
+
+export interface CountRunsResponse {
+  runs: number;
+}
+
 export interface CreateExperimentRequest {
   name: string;
   artifact_location?: string;
@@ -142,6 +152,13 @@ export interface Experiment {
   last_update_time?: number;
   creation_time?: number;
   tags?: KeyValue[];
+}
+
+export interface ExperimentOverview {
+  experiment_id: string;
+  runs: number;
+  failed: number;
+  last_run_time: number;
 }
 
 export interface ExperimentRequest {
@@ -325,6 +342,23 @@ export interface Metric {
   run_id?: string;
 }
 
+export interface MetricSummariesRequest {
+  run_id: string;
+}
+
+export interface MetricSummariesResponse {
+  metrics: MetricSummary[];
+}
+
+export interface MetricSummary {
+  key: string;
+  value: number | "NaN" | "Infinity" | "-Infinity";
+  step: number;
+  first: number | "NaN" | "Infinity" | "-Infinity";
+  min: number | "NaN" | "Infinity" | "-Infinity";
+  max: number | "NaN" | "Infinity" | "-Infinity";
+}
+
 export interface MetricWithRunID {
   key: string;
   value: number | "NaN" | "Infinity" | "-Infinity";
@@ -375,6 +409,14 @@ export interface ModelVersionResponse {
 export interface ModelVersionsResponse {
   model_versions?: ModelVersion[];
   next_page_token?: string;
+}
+
+export interface OverviewRequest {
+  view_type?: "ACTIVE_ONLY" | "ALL" | "DELETED_ONLY";
+}
+
+export interface OverviewResponse {
+  experiments: ExperimentOverview[];
 }
 
 export interface RegisteredModel {
