@@ -33,21 +33,32 @@ func dial(host string) (*conn, error) {
 func (c *conn) post(path string, body []byte) ([]byte, error) {
 	c.out = fmt.Appendf(c.out[:0], "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, c.host, len(body))
 	c.out = append(c.out, body...)
+	var answer bytes.Buffer
+	err := c.call(&answer)
+	return answer.Bytes(), err
+}
+
+// get reads an answer without keeping it: it may be large.
+func (c *conn) get(path string) error {
+	c.out = fmt.Appendf(c.out[:0], "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, c.host)
+	return c.call(io.Discard)
+}
+
+func (c *conn) call(answer io.Writer) error {
 	if _, err := c.c.Write(c.out); err != nil {
-		return nil, err
+		return err
 	}
 	resp, err := http.ReadResponse(c.r, nil)
 	if err != nil {
-		return nil, err
-	}
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
+		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("POST %s: %d %s", path, resp.StatusCode, bytes.TrimSpace(answer))
+		text, _ := io.ReadAll(resp.Body)
+		line, _, _ := strings.Cut(string(c.out), " HTTP/")
+		return fmt.Errorf("%s: %d %s", line, resp.StatusCode, bytes.TrimSpace(text))
 	}
-	return answer, nil
+	_, err = io.Copy(answer, resp.Body)
+	return err
 }
 
 // load runs one request after the other on each of n connections for a time and gives requests a second and the median

@@ -40,7 +40,12 @@ var scenarios = []scenario{
 	{"start", start},
 	{"log-metric", logMetric},
 	{"log-batch", logBatch},
+	{"log-batch keys", logManyKeys},
+	{"params and tags", logValues},
 	{"run loop", runLoop},
+	{"search in 10,000 runs", searchIn(10_000, &fewRuns)},
+	{"search in 100,000 runs", searchIn(100_000, &manyRuns)},
+	{"read", plots},
 	{"R", fromR},
 	{"invocations", invocations},
 }
@@ -74,6 +79,7 @@ func main() {
 			failed = true
 		}
 	}
+	closeStocks()
 	if failed {
 		os.Exit(1)
 	}

@@ -111,8 +111,8 @@ func start(b *bench) ([]figure, error) {
 	}, err
 }
 
-func (c *conn) createRun() (string, error) {
-	answer, err := c.post("/api/2.0/mlflow/runs/create", []byte(`{"experiment_id":"0","start_time":1}`))
+func (c *conn) createRun(experiment string, start int64) (string, error) {
+	answer, err := c.post("/api/2.0/mlflow/runs/create", fmt.Appendf(nil, `{"experiment_id":"%s","start_time":%d}`, experiment, start))
 	if err != nil {
 		return "", err
 	}
@@ -132,7 +132,7 @@ func (b *bench) tracking(clients int, work func(run string) func(c *conn, i int)
 	defer c.c.Close()
 	runs := make([]string, clients)
 	for i := range runs {
-		if runs[i], err = c.createRun(); err != nil {
+		if runs[i], err = c.createRun("0", 1); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -177,13 +177,55 @@ func logBatch(b *bench) ([]figure, error) {
 	return []figure{{"16 clients, batches of 1,000", "metrics/s", perSecond * 1000}, {"p50", "ms", p50}}, err
 }
 
+// logManyKeys logs one point of each of 1,000 metrics.
+func logManyKeys(b *bench) ([]figure, error) {
+	perSecond, p50, err := b.tracking(16, func(run string) func(*conn, int) error {
+		var body []byte
+		return func(c *conn, i int) error {
+			body = fmt.Appendf(body[:0], `{"run_id":"%s","metrics":[`, run)
+			for key := range 1000 {
+				if key > 0 {
+					body = append(body, ',')
+				}
+				body = fmt.Appendf(body, `{"key":"m%d","value":%g,"timestamp":%d,"step":%d}`, key, 1/float64(i+1), 1700000000000+i, i)
+			}
+			_, err := c.post("/api/2.0/mlflow/runs/log-batch", append(body, "]}"...))
+			return err
+		}
+	})
+	return []figure{{"16 clients, 1,000 keys, a point each", "metrics/s", perSecond * 1000}, {"p50", "ms", p50}}, err
+}
+
+// logValues logs 100 params and 100 tags to a run that it makes first.
+func logValues(b *bench) ([]figure, error) {
+	var rest []byte
+	for _, list := range []string{"params", "tags"} {
+		rest = fmt.Appendf(rest, `,"%s":[`, list)
+		for i := range 100 {
+			rest = fmt.Appendf(rest, `{"key":"%s_%d","value":"value %d"},`, list, i, i)
+		}
+		rest[len(rest)-1] = ']'
+	}
+	perSecond, _, err := b.tracking(16, func(string) func(*conn, int) error {
+		return func(c *conn, i int) error {
+			run, err := c.createRun("0", 1)
+			if err != nil {
+				return err
+			}
+			_, err = c.post("/api/2.0/mlflow/runs/log-batch", append(fmt.Appendf(nil, `{"run_id":"%s"%s`, run, rest), '}'))
+			return err
+		}
+	})
+	return []figure{{"16 clients, each time a new run", "rows/s", perSecond * 200}}, err
+}
+
 func runLoop(b *bench) ([]figure, error) {
 	perSecond, _, err := b.tracking(16, func(string) func(*conn, int) error {
 		run := ""
 		return func(c *conn, i int) (err error) {
 			switch i % 4 {
 			case 0:
-				run, err = c.createRun()
+				run, err = c.createRun("0", 1)
 			case 1:
 				_, err = c.post("/api/2.0/mlflow/runs/log-parameter", fmt.Appendf(nil, `{"run_id":"%s","key":"p","value":"%d"}`, run, i))
 			case 2:

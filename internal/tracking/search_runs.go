@@ -394,5 +394,9 @@ func (l *runList) keyed(q *query, t *search.Term, condition func(string) string)
 	if t.Entity == search.Metric {
 		value = "x." + foldColumn(t.Fold)
 	}
+	if l.tx.Dialect() == sqldb.SQLite {
+		// The sign keeps SQLite from the index by value, in which it would look at all runs that match, for each run.
+		value = "+" + value
+	}
 	return exists(t, "select 1 from "+table.table+" x where x.run_id = r.id and x.key_id = "+q.arg(key), condition, value), nil
 }
