@@ -47,7 +47,7 @@ env_value <- function(...) {
 # One exchange. Returns list(status, headers, content), or NULL content when the
 # body went to `file_out`. Connection faults are raised by curl.
 http_send <- function(creds, verb, url, body = NULL, content_type = "application/json",
-                      file_in = NULL, file_out = NULL, progress = FALSE) {
+                      file_in = NULL, file_out = NULL, progress = FALSE, key = NULL) {
   forked <- fork_guard()
   config <- get_rest_config(creds)
   handle <- .globals$handle
@@ -76,6 +76,7 @@ http_send <- function(creds, verb, url, body = NULL, content_type = "application
     options$forbid_reuse <- TRUE
   }
   headers <- c(config$headers, Expect = "")
+  if (!is.null(key)) headers[["Idempotency-Key"]] <- key
   if (!is.null(file_in)) {
     size <- file.size(file_in)
     con <- file(file_in, "rb")
@@ -106,27 +107,30 @@ RETRY_STATUS <- c(408L, 429L, 500L, 502L, 503L, 504L)
 
 # Sends with retries. `once` marks a request that must not be repeated after its
 # bytes may have been acted on (a create): it is tried again only when no
-# connection came about, or when the server says that it did nothing.
+# connection came about, when the server says that it did nothing, or when the
+# server answers a repetition as it answered the first time. `key` names the request
+# to such a server; which servers are, is asked only when an answer was lost.
 http_request <- function(client, verb, path, ..., once = FALSE, retries = http_retries(),
-                         limit = 60, creds = NULL) {
+                         limit = 60, creds = NULL, key = NULL) {
   attempt <- 0L
+  may_repeat <- function() !once || (!is.null(key) && honours_keys(client))
   reconnected <- FALSE
   waited_429 <- 0
   wait_429 <- 1
   repeat {
     creds_now <- creds %||% client$get_host_creds()
     url <- paste0(sub("/+$", "", creds_now$host), path)
-    answer <- tryCatch(http_send(creds_now, verb, url, ...), error = identity)
+    answer <- tryCatch(http_send(creds_now, verb, url, ..., key = key), error = identity)
     if (inherits(answer, "error")) {
       refused <- grepl("connect|resolve|refused", conditionMessage(answer), ignore.case = TRUE) &&
         !grepl("reset|timed out after [0-9]+ milliseconds with", conditionMessage(answer))
-      if (isTRUE(creds_now$local) && !reconnected && (refused || !once)) {
+      if (isTRUE(creds_now$local) && !reconnected && (refused || !once || !is.null(key))) {
         # The folder's server ended (a reboot, a kill): start it again, once.
         reconnected <- TRUE
         local_forget(creds_now$host)
         next
       }
-      if (attempt >= retries || (once && !refused)) {
+      if (attempt >= retries || !(refused || may_repeat())) {
         mlflow_abort(
           paste0(
             "No answer from ", creds_now$host, ": ", conditionMessage(answer),
@@ -153,12 +157,31 @@ http_request <- function(client, verb, path, ..., once = FALSE, retries = http_r
       wait_429 <- wait_429 * 2
       next
     }
-    if (!answer$status %in% RETRY_STATUS || attempt >= retries || (once && answer$status != 503L)) {
+    if (!answer$status %in% RETRY_STATUS || attempt >= retries || !(answer$status == 503L || may_repeat())) {
       return(answer)
     }
     attempt <- attempt + 1L
     backoff(attempt, answer$headers)
   }
+}
+
+# Whether a server remembers the answers of creates by their Idempotency-Key: Weir's
+# does, and only Weir's knows this address. A server that does not answer is asked
+# again at the next need.
+honours_keys <- function(client) {
+  creds <- tryCatch(client$get_host_creds(), error = function(e) NULL)
+  host <- creds$host
+  if (is.null(host)) return(FALSE)
+  known <- .globals$honours_keys[[host]]
+  if (!is.null(known)) return(known)
+  answer <- tryCatch(
+    http_request(client, "GET", "/api/weir/v1/server", retries = 2L),
+    error = function(e) NULL
+  )
+  if (is.null(answer) || answer$status %in% RETRY_STATUS) return(FALSE)
+  about <- if (answer$status == 200L) tryCatch(json_parse(rawToChar(answer$content)), error = function(e) NULL)
+  .globals$honours_keys[[host]] <- is.list(about) && !is.null(about[["mlflow_version"]])
+  .globals$honours_keys[[host]]
 }
 
 backoff <- function(attempt, headers = NULL) {
@@ -218,10 +241,11 @@ CREATES <- c("runs/create", "experiments/create", "registered-models/create",
 rest_call <- function(client, endpoint, verb = "GET", query = NULL, body = NULL,
                       version = "2.0", limit = 60, parse = TRUE) {
   note_errors_seen()
+  create <- verb == "POST" && endpoint %in% CREATES
   answer <- http_request(
     client, verb, paste0("/api/", version, "/mlflow/", endpoint, query_string(query)),
     body = if (verb == "GET") NULL else json_body(body),
-    once = verb == "POST" && endpoint %in% CREATES, limit = limit
+    once = create, limit = limit, key = if (create) random_hex(32L)
   )
   finish_call(answer, endpoint, parse)
 }

@@ -324,6 +324,11 @@ write_image <- function(image, file) {
 
 # Random hex digits that leave the user's random stream alone.
 random_hex <- function(n) {
+  if (file.exists("/dev/urandom")) {
+    con <- file("/dev/urandom", "rb", raw = TRUE)
+    on.exit(close(con))
+    return(substr(paste(readBin(con, raw(), (n + 1L) %/% 2L), collapse = ""), 1L, n))
+  }
   seed <- get0(".Random.seed", globalenv(), inherits = FALSE)
   on.exit(if (is.null(seed)) {
     suppressWarnings(rm(".Random.seed", envir = globalenv()))
@@ -331,6 +336,10 @@ random_hex <- function(n) {
     assign(".Random.seed", seed, globalenv())
   })
   .globals$counter <- (.globals$counter %||% 0L) + 1L
-  set.seed(as.integer((as.numeric(Sys.time()) * 1e6 + Sys.getpid() * 7919 + .globals$counter) %% 2147483647))
-  paste(sample(c(0:9, letters[1:6]), n, replace = TRUE), collapse = "")
+  now <- as.numeric(Sys.time())
+  set.seed(as.integer((now * 1e6 + Sys.getpid() * 7919 + .globals$counter) %% 2147483647))
+  # A seed has 31 bits only: time, process and count make the text unique.
+  unique <- sprintf("%x%x%x", as.integer(now %% 2147483647), Sys.getpid(), .globals$counter)
+  drawn <- paste(sample(c(0:9, letters[1:6]), n, replace = TRUE), collapse = "")
+  substr(paste0(if (n >= 32L) unique, drawn), 1L, n)
 }

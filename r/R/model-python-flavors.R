@@ -8,7 +8,7 @@ mlflow_save_model.xgb.Booster <- function(model, path = "model", model_spec = li
   xgboost::xgb.save(model, file.path(path, "model.ubj"))
   version <- utils::packageVersion("xgboost")
   short <- paste(version$major, version$minor, sep = ".")
-  model_spec <- r_model_spec(model, model_spec)
+  model_spec <- r_model_spec(model, model_spec, ...)
   python_model_spec(path, model_spec, "xgboost", list(xgb_version = short, data = "model.ubj"),
     conda_env, paste0("xgboost>=", short)
   )
@@ -30,7 +30,7 @@ mlflow_save_model.lgb.Booster <- function(model, path = "model", model_spec = li
   path <- fresh_model_dir(path)
   lightgbm::lgb.save(model, file.path(path, "model.lgb"))
   version <- as.character(utils::packageVersion("lightgbm"))
-  model_spec <- r_model_spec(model, model_spec)
+  model_spec <- r_model_spec(model, model_spec, ...)
   python_model_spec(path, model_spec, "lightgbm", list(lgb_version = version, data = "model.lgb"),
     conda_env, paste0("lightgbm==", version)
   )
@@ -53,7 +53,7 @@ mlflow_save_model.keras.engine.training.Model <- function(model, path = "model",
   path <- fresh_model_dir(path)
   keras::save_model_hdf5(model, file.path(path, "model.h5"), include_optimizer = TRUE)
   version <- as.character(utils::packageVersion("keras"))
-  model_spec <- r_model_spec(model, model_spec)
+  model_spec <- r_model_spec(model, model_spec, ...)
   python_model_spec(path, model_spec, "keras", list(version = "2.2.2", data = "model.h5"),
     conda_env, paste0("keras>=", version)
   )
@@ -66,7 +66,7 @@ mlflow_save_model.keras.src.models.model.Model <- function(model, path = "model"
   path <- fresh_model_dir(path)
   keras3::save_model(model, file.path(path, "model.keras"))
   version <- as.character(utils::packageVersion("keras3"))
-  model_spec <- r_model_spec(model, model_spec)
+  model_spec <- r_model_spec(model, model_spec, ...)
   python_model_spec(path, model_spec, "keras", list(version = version, data = "model.keras"),
     conda_env, "keras>=3"
   )
@@ -100,7 +100,7 @@ mlflow_save_model.H2OModel <- function(model, path = "model", model_spec = list(
     list(full_file = file, model_file = basename(file), model_dir = dirname(file)),
     file.path(dir, "h2o.yaml")
   )
-  model_spec <- r_model_spec(model, model_spec)
+  model_spec <- r_model_spec(model, model_spec, ...)
   python_model_spec(path, model_spec, "h2o", list(h2o_version = version, data = "model.h2o"),
     conda_env, paste0("h2o==", version)
   )

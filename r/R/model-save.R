@@ -37,8 +37,14 @@ fresh_model_dir <- function(path) {
   path
 }
 
-# What every R flavor writes beside its flavor entry.
-r_model_spec <- function(model, model_spec) {
+# What every R flavor writes beside its flavor entry. Methods hand their dots on, so that
+# a signature and an example reach models of every flavor.
+r_model_spec <- function(model, model_spec, ..., signature = NULL, input_example = NULL) {
+  if (is.null(signature) && !is.null(input_example) && is.null(model_spec$signature)) {
+    signature <- example_signature(model, input_example)
+  }
+  if (!is.null(signature)) model_spec$signature <- signature_spec(signature)
+  model_spec$.example <- input_example
   model_spec$r_version <- paste(R.version$major, R.version$minor, sep = ".")
   model_spec$r_packages <- model_packages(model)
   model_spec$r_libs <- .libPaths()
@@ -56,7 +62,23 @@ write_dependencies <- function(path, r_packages, r_dependencies = NULL) {
   }
 }
 
+example_signature <- function(model, input_example) {
+  outputs <- tryCatch(mlflow_predict(model, input_example), error = function(e) {
+    warning("The model does not predict its input example: ", conditionMessage(e), call. = FALSE)
+    NULL
+  })
+  mlflow_infer_signature(input_example, outputs)
+}
+
 finish_model <- function(path, model_spec) {
+  example <- model_spec$.example
+  model_spec$.example <- NULL
+  if (!is.null(example)) {
+    write_text(table_json(as.data.frame(example)), file.path(path, "input_example.json"))
+    model_spec$saved_input_example_info <- list(
+      artifact_path = "input_example.json", type = "dataframe", pandas_orient = "split"
+    )
+  }
   files <- list.files(path, recursive = TRUE, full.names = TRUE)
   size <- sum(file.size(files))
   # yaml writes a double as "42.0", which readers of an integer refuse.
@@ -76,6 +98,9 @@ finish_model <- function(path, model_spec) {
 #' @param path The folder to write. A model that is there is replaced.
 #' @param model_spec Fields for the `MLmodel` file.
 #' @param ... More arguments for methods.
+#' @param signature A signature, from [mlflow_infer_signature()].
+#' @param input_example A data frame of a few rows, kept beside the model. Without a
+#'   signature one is inferred from it.
 #' @param conda_env The path of a conda file to copy instead of a generated one.
 #' @param r_dependencies The path of a dependency file to copy instead of a generated
 #'   one.
@@ -93,11 +118,12 @@ mlflow_save_model <- function(model, path = "model", model_spec = list(), ...) {
 
 #' @rdname mlflow_save_model
 #' @export
-mlflow_save_model.crate <- function(model, path = "model", model_spec = list(), ..., r_dependencies = NULL) {
+mlflow_save_model.crate <- function(model, path = "model", model_spec = list(), ..., r_dependencies = NULL,
+                                    signature = NULL, input_example = NULL) {
   path <- fresh_model_dir(path)
   saveRDS(serialize(model, NULL), file.path(path, "crate.bin"))
   model_spec$flavors <- c(model_spec$flavors, list(crate = list(version = "0.1.0", model = "crate.bin")))
-  model_spec <- r_model_spec(model, model_spec)
+  model_spec <- r_model_spec(model, model_spec, signature = signature, input_example = input_example)
   write_dependencies(path, model_spec$r_packages, r_dependencies)
   finish_model(path, model_spec)
 }
@@ -110,7 +136,8 @@ mlflow_save_model.function <- function(model, path = "model", model_spec = list(
 
 #' @rdname mlflow_save_model
 #' @export
-mlflow_save_model.default <- function(model, path = "model", model_spec = list(), ..., r_dependencies = NULL) {
+mlflow_save_model.default <- function(model, path = "model", model_spec = list(), ..., r_dependencies = NULL,
+                                    signature = NULL, input_example = NULL) {
   if (!has_predict(model)) {
     mlflow_abort(
       paste0(
@@ -122,7 +149,7 @@ mlflow_save_model.default <- function(model, path = "model", model_spec = list()
   }
   path <- fresh_model_dir(path)
   saveRDS(model, file.path(path, "model.rds"))
-  model_spec <- r_model_spec(model, model_spec)
+  model_spec <- r_model_spec(model, model_spec, signature = signature, input_example = input_example)
   model_spec$flavors <- c(model_spec$flavors, list(rds = list(
     version = "0.1.0", model = "model.rds", class = as.list(class(model)),
     packages = lapply(model_spec$r_packages, `[[`, "name"), r_version = model_spec$r_version

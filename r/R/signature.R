@@ -21,11 +21,17 @@ mlflow_infer_signature <- function(inputs, outputs = NULL, params = NULL) {
   ), class = "mlflow_signature")
 }
 
+# Beside what MLflow's schemas say, a factor keeps its levels and a Date its class: the
+# server of a model restores them in the data frame that the model sees.
 schema_of <- function(x) {
   if (is.matrix(x) && !is.null(colnames(x))) x <- as.data.frame(x)
   if (is.data.frame(x)) {
     return(unname(Map(function(name, column) {
-      list(type = column_type(column), name = name, required = !anyNA(column))
+      drop_null(list(
+        type = column_type(column), name = name, required = !anyNA(column),
+        levels = if (is.factor(column)) I(levels(column)),
+        r_class = if (inherits(column, "Date")) "Date"
+      ))
     }, names(x), x)))
   }
   if (is.matrix(x) || is.array(x)) {
@@ -104,9 +110,7 @@ model_spec_of <- function(model_uri, client) {
 #' @export
 #' @examples
 #' dir <- tempfile("model-")
-#' signature <- mlflow_infer_signature(cars["speed"])
-#' inputs <- as.character(jsonlite::toJSON(signature$inputs, auto_unbox = TRUE))
-#' mlflow_save_model(lm(dist ~ speed, cars), dir, list(signature = list(inputs = inputs)))
+#' mlflow_save_model(lm(dist ~ speed, cars), dir, signature = mlflow_infer_signature(cars["speed"]))
 #' mlflow_validate_input(dir, data.frame(speed = 10))
 mlflow_validate_input <- function(model_uri, data, client = mlflow_client()) {
   inputs <- mlflow_get_model_info(model_uri, client)$signature$inputs

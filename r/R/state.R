@@ -14,6 +14,8 @@
   .globals$owned_runs <- list()
   .globals$experiments <- character()
   .globals$artifact_uris <- character()
+  .globals$honours_keys <- list()
+  .globals$no_logged_models <- list()
 }
 .globals_reset()
 

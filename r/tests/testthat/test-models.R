@@ -135,6 +135,55 @@ test_that("models are logged with their history, signature and example", {
   expect_invisible(mlflow_validate_input(info$model_uri, data.frame(speed = 1L)))
 })
 
+test_that("a logged model of MLflow 3 has the files of the run's model", {
+  local_session()
+  run <- new_run(listed <- mlflow_log_model(lm(dist ~ speed, cars), "lm", params = list(depth = 3)))
+  info <- attr(listed, "model_info")
+  skip_if(is.null(info$model_id), "this server has no logged models")
+  model <- mlflow_get_logged_model(info$model_id)
+  expect_equal(model$info$status, "LOGGED_MODEL_READY")
+  expect_equal(model$info$source_run_id, run$run_id)
+  expect_equal(model$info$name, "lm")
+  expect_equal(model$data$params, list(list(key = "depth", value = "3")))
+  expect_equal(coef(mlflow_load_model(paste0("models:/", info$model_id))), coef(lm(dist ~ speed, cars)))
+  expect_equal(mlflow_get_model_info(paste0("runs:/", run$run_id, "/lm"))$model_id, info$model_id)
+  outputs <- rest_call(mlflow_client(), "runs/get", query = list(run_id = run$run_id))$run$outputs
+  expect_equal(outputs$model_outputs[[1]]$model_id, info$model_id)
+  local_opts(mlflow.logged_models = FALSE)
+  new_run(listed <- mlflow_log_model(lm(dist ~ speed, cars), "lm"))
+  expect_null(attr(listed, "model_info")$model_id)
+})
+
+test_that("a model that cannot be saved leaves a failed logged model", {
+  local_session()
+  mlflow_set_experiment(experiment_id = new_experiment())
+  with(mlflow_start_run(), expect_error(mlflow_log_model(list(1), "bad"), "no predict"))
+  found <- tryCatch(mlflow_search_logged_models()$models, mlflow_rest_error = function(e) skip("no logged models"))
+  expect_equal(vapply(found, function(m) m$info$status, ""), "LOGGED_MODEL_UPLOAD_FAILED")
+})
+
+test_that("saving a model keeps a given signature and example", {
+  fit <- lm(dist ~ speed, cars)
+  dir <- saved(fit, signature = mlflow_infer_signature(cars["speed"], 1.5))
+  expect_equal(mlflow_get_model_info(dir)$signature$inputs[[1]]$name, "speed")
+  expect_error(mlflow_validate_input(dir, data.frame(x = 1)), "column 'speed' is missing")
+  dir <- saved(crate(~ stats::predict(fit, .x), fit), input_example = head(cars["speed"], 2))
+  expect_equal(mlflow_get_model_info(dir)$signature$outputs[[1]]$type, "double")
+  expect_true(file.exists(file.path(dir, "input_example.json")))
+})
+
+test_that("signatures keep the levels of factors and the class of dates", {
+  s <- mlflow_infer_signature(data.frame(f = factor("b", levels = c("b", "a")), d = as.Date("2026-01-02"), one = factor("x")))
+  expect_equal(
+    as.character(signature_spec(s)$inputs),
+    paste0(
+      '[{"type":"string","name":"f","required":true,"levels":["b","a"]},',
+      '{"type":"datetime","name":"d","required":true,"r_class":"Date"},',
+      '{"type":"string","name":"one","required":true,"levels":["x"]}]'
+    )
+  )
+})
+
 test_that("signatures name types", {
   s <- mlflow_infer_signature(data.frame(i = 1L, d = c(1.5), s = "a", f = factor("b"), l = NA, t = Sys.Date()), c(1.5))
   expect_equal(vapply(s$inputs, `[[`, "", "type"), c("integer", "double", "string", "string", "boolean", "datetime"))
