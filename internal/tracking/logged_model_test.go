@@ -1,6 +1,7 @@
 package tracking_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/weir-ml/weir/internal/api"
 	"github.com/weir-ml/weir/internal/sqldb"
 	"github.com/weir-ml/weir/internal/sqldb/sqldbtest"
 	"github.com/weir-ml/weir/mlflow"
@@ -278,6 +280,34 @@ func TestVersionsAreNotedWithTheirLoggedModel(t *testing.T) {
 			if err := link(model, "third", 1); mlflow.CodeOf(err) != mlflow.CodeResourceDoesNotExist {
 				t.Errorf("a deleted or unknown model: %v", err)
 			}
+		}
+	})
+}
+
+// noModels is a policy that lets nobody change logged models.
+type noModels struct{ scoped }
+
+func (noModels) Allow(_ context.Context, _ api.Actor, p api.Permission, id string) error {
+	if p.Resource.Kind == "logged_model" && p.Level == api.LevelEdit {
+		return mlflow.Errorf(mlflow.CodePermissionDenied, "model %s", id)
+	}
+	return nil
+}
+
+// Who may write to a run may not for that reason write to every model.
+func TestMetricsOfAModelNeedItsPermission(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *server) {
+		m := s.model(`{"experiment_id":"0"}`).Info.ModelID
+		run := s.run("0")
+		s.router.Policy = noModels{}
+		s.fails("POST", "runs/log-metric", `{"run_id":"`+run+`","key":"k","value":1,"timestamp":1,"model_id":"`+m+`"}`, mlflow.CodePermissionDenied, m)
+		s.fails("POST", "runs/log-batch", `{"run_id":"`+run+`","metrics":[{"key":"k","value":1,"timestamp":1},{"key":"k","value":1,"timestamp":1,"model_id":"`+m+`"}]}`,
+			mlflow.CodePermissionDenied, m)
+		s.fails("PATCH", "logged-models/"+m+"/tags", `{"tags":[]}`, mlflow.CodePermissionDenied, m)
+		ok[empty](s, "POST", "runs/log-metric", `{"run_id":"`+run+`","key":"k","value":1,"timestamp":1}`)
+		if points := s.getModel(m).Data.Metrics; len(points) != 0 {
+			t.Errorf("%v", points)
 		}
 	})
 }
