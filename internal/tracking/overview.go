@@ -2,7 +2,6 @@ package tracking
 
 import (
 	"context"
-	"errors"
 
 	"github.com/weir-ml/weir/internal/api"
 	"github.com/weir-ml/weir/internal/sqldb"
@@ -14,7 +13,7 @@ func (s *Store) mountOverview(rt *api.Router) {
 	run := api.Resource{Kind: "run", Field: "run_id"}
 	api.Handle(rt, "GET /api/weir/v1/experiments/overview", api.List("experiment"), s.Overview)
 	api.Handle(rt, "POST /api/weir/v1/runs/count", api.List("experiment"), s.CountRuns)
-	api.Handle(rt, "GET /api/weir/v1/runs/metrics", api.Read(run), s.MetricSummaries)
+	api.Handle(rt, "GET /api/weir/v1/runs/overview", api.Read(run), s.RunOverview)
 }
 
 // OverviewRequest chooses experiments by their lifecycle stage; active ones when it is empty.
@@ -68,61 +67,6 @@ func (s *Store) Overview(ctx context.Context, req *OverviewRequest) (*OverviewRe
 				return err
 			}
 			resp.Experiments = append(resp.Experiments, o)
-		}
-		return rows.Close()
-	})
-}
-
-// MetricSummariesRequest names a run.
-type MetricSummariesRequest struct {
-	RunID string `json:"run_id" api:"required"`
-}
-
-// MetricSummariesResponse has the run's metrics, sorted by key.
-type MetricSummariesResponse struct {
-	Metrics []MetricSummary `json:"metrics"`
-}
-
-// MetricSummary is what a metric came to: its value at the greatest (step, time) with that step, its value at the least
-// one, and the extremes of all its points. Min and max leave NaN out and are NaN when there is nothing else.
-type MetricSummary struct {
-	Key   string       `json:"key"`
-	Value mlflow.Float `json:"value"`
-	Step  int64        `json:"step"`
-	First mlflow.Float `json:"first"`
-	Min   mlflow.Float `json:"min"`
-	Max   mlflow.Float `json:"max"`
-}
-
-// MetricSummaries sums up the metrics of a run without reading their histories.
-func (s *Store) MetricSummaries(ctx context.Context, req *MetricSummariesRequest) (*MetricSummariesResponse, error) {
-	resp := &MetricSummariesResponse{}
-	return resp, s.db.Read(ctx, func(tx *sqldb.Tx) error {
-		resp.Metrics = []MetricSummary{}
-		var run int64
-		err := tx.QueryRow(`select id from run where uuid = $1`, req.RunID).Scan(&run)
-		if errors.Is(err, sqldb.ErrNoRows) {
-			return runNotFound(req.RunID)
-		}
-		if err != nil {
-			return err
-		}
-		rows, err := tx.Query(`
-			select k.name, l.value, l.step, l.vfirst, l.vmin, l.vmax from latest l join key k on k.id = l.key_id
-			where l.run_id = $1 order by k.name`, run)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var m MetricSummary
-			var value, first, low, high *float64
-			if err := rows.Scan(&m.Key, &value, &m.Step, &first, &low, &high); err != nil {
-				return err
-			}
-			m.Value, m.First = mlflow.Float(float(value)), mlflow.Float(float(first))
-			m.Min, m.Max = mlflow.Float(float(low)), mlflow.Float(float(high))
-			resp.Metrics = append(resp.Metrics, m)
 		}
 		return rows.Close()
 	})

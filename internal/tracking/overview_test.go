@@ -125,7 +125,7 @@ func TestCountsAreWhatSearchesFind(t *testing.T) {
 	})
 }
 
-func TestMetricSummariesKeepExtremes(t *testing.T) {
+func TestARunsOverviewKeepsExtremes(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, s *server) {
 		run := s.run("0")
@@ -135,7 +135,7 @@ func TestMetricSummariesKeepExtremes(t *testing.T) {
 		s.metric(run, "broken", "NaN", 1000, 3)
 		s.metric(run, "broken", "Infinity", 1000, 1)
 		s.metric(run, "never", "NaN", 1000, 1)
-		got := ok[tracking.MetricSummariesResponse](s, "GET", "/api/weir/v1/runs/metrics", "run_id="+run).Metrics
+		got := ok[tracking.RunOverviewResponse](s, "GET", "/api/weir/v1/runs/overview", "run_id="+run).Metrics
 		nan, up := mlflow.Float(math.NaN()), mlflow.Float(math.Inf(1))
 		want := []tracking.MetricSummary{
 			{Key: "broken", Value: nan, Step: 3, First: up, Min: up, Max: up},
@@ -148,11 +148,45 @@ func TestMetricSummariesKeepExtremes(t *testing.T) {
 		if diff := cmp.Diff(want, got, same); diff != "" {
 			t.Error(diff)
 		}
-		if bare := ok[tracking.MetricSummariesResponse](s, "GET", "/api/weir/v1/runs/metrics", "run_id="+s.run("0")).Metrics; bare == nil || len(bare) != 0 {
+		if bare := ok[tracking.RunOverviewResponse](s, "GET", "/api/weir/v1/runs/overview", "run_id="+s.run("0")).Metrics; bare == nil || len(bare) != 0 {
 			t.Errorf("a run without metrics: %+v", bare)
 		}
-		s.fails("GET", "/api/weir/v1/runs/metrics", "run_id=nope", mlflow.CodeResourceDoesNotExist)
-		s.fails("GET", "/api/weir/v1/runs/metrics", "", mlflow.CodeInvalidParameterValue)
+		s.fails("GET", "/api/weir/v1/runs/overview", "run_id=nope", mlflow.CodeResourceDoesNotExist)
+		s.fails("GET", "/api/weir/v1/runs/overview", "", mlflow.CodeInvalidParameterValue)
+	})
+}
+
+func TestARunsOverviewNamesItsRelatives(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *server) {
+		exp := s.experiment("diamonds")
+		parent := s.run(exp, mlflow.KeyValue{Key: "mlflow.runName", Value: "grid"})
+		var children []string
+		for i := range 205 {
+			s.clock.Add(1)
+			child := ok[mlflow.RunResponse](s, "POST", "runs/create", fmt.Sprintf(
+				`{"experiment_id": %q, "start_time": %d, "run_name": "fit %d", "tags": [{"key": "mlflow.parentRunId", "value": %q}]}`, exp, i, i, parent))
+			children = append(children, child.Run.Info.RunID)
+		}
+		ok[empty](s, "POST", "runs/delete", fmt.Sprintf(`{"run_id": %q}`, children[0]))
+		overview := func(run string) tracking.RunOverviewResponse {
+			return ok[tracking.RunOverviewResponse](s, "GET", "/api/weir/v1/runs/overview", "run_id="+run)
+		}
+		top := overview(parent)
+		if top.ExperimentName != "diamonds" || top.Parent != nil || top.ChildrenTotal != 204 || len(top.Children) != 200 {
+			t.Errorf("the parent: in %q below %v, %d of %d children", top.ExperimentName, top.Parent, len(top.Children), top.ChildrenTotal)
+		}
+		if diff := cmp.Diff(tracking.RunLink{RunID: children[1], RunName: "fit 1", Status: mlflow.RunRunning}, top.Children[0]); diff != "" {
+			t.Error(diff)
+		}
+		want := &tracking.RunLink{RunID: parent, RunName: "grid", Status: mlflow.RunRunning}
+		if child := overview(children[3]); child.ChildrenTotal != 0 || child.Children == nil || cmp.Diff(want, child.Parent) != "" {
+			t.Errorf("a child: %+v", child)
+		}
+		other := s.run("0", mlflow.KeyValue{Key: "mlflow.parentRunId", Value: parent})
+		if got := overview(other); got.Parent != nil {
+			t.Errorf("a parent of another experiment: %+v", got.Parent)
+		}
 	})
 }
 

@@ -342,14 +342,6 @@ export interface Metric {
   run_id?: string;
 }
 
-export interface MetricSummariesRequest {
-  run_id: string;
-}
-
-export interface MetricSummariesResponse {
-  metrics: MetricSummary[];
-}
-
 export interface MetricSummary {
   key: string;
   value: number | "NaN" | "Infinity" | "-Infinity";
@@ -478,8 +470,26 @@ export interface RunInputs {
   model_inputs?: ModelInput[];
 }
 
+export interface RunLink {
+  run_id: string;
+  run_name: string;
+  status: "FAILED" | "FINISHED" | "KILLED" | "RUNNING" | "SCHEDULED";
+}
+
 export interface RunOutputs {
   model_outputs?: ModelOutput[];
+}
+
+export interface RunOverviewRequest {
+  run_id: string;
+}
+
+export interface RunOverviewResponse {
+  experiment_name: string;
+  parent?: RunLink;
+  children: RunLink[];
+  children_total: number;
+  metrics: MetricSummary[];
 }
 
 export interface RunRequest {
