@@ -44,6 +44,7 @@ func (o *modelOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.rscript, "rscript", "", "Rscript to use; the one on PATH when empty")
 	f.StringSliceVar(&o.rLibs, "r-libs", nil, "R libraries to use instead of those that were recorded with the model")
 	f.StringSliceVar(&o.passEnv, "pass-env", nil, "environment variables that the model may see")
+	f.BoolVar(&o.config.TrustModel, "trust-model", false, "do not warn of a model file whose hidden code R before 4.4 runs while loading it (CVE-2024-27322)")
 	f.BoolVar(&o.config.Debug, "debug", false, "show R's call and traceback in answers to failed predictions")
 }
 
@@ -83,6 +84,7 @@ type serving struct {
 	host, logFormat, logLevel string
 	port                      int
 	seconds                   float64
+	memory                    string
 	allow                     bool
 }
 
@@ -110,6 +112,9 @@ func (s *serving) flags(cmd *cobra.Command, port int) {
 	f.IntVarP(&s.config.Workers, "workers", "w", 0, "R processes; as many as CPUs, at most 4, when 0")
 	f.IntVar(&s.config.MaxBatchRows, "max-batch-rows", 256, "rows of waiting requests that are predicted together, for models that look at each row by itself; 1 for none")
 	f.DurationVar(&s.config.MaxBatchDelay, "max-batch-delay", 0, "how long a request waits for others to be predicted with, such as 2ms; 0 joins only those that wait anyway")
+	f.IntVar(&s.config.Spares, "spare-workers", 1, "R processes kept ready to take the place of one that dies or is replaced")
+	f.IntVar(&s.config.MaxRequests, "max-requests", 0, "requests after which an R process is replaced; 0 for never")
+	f.StringVar(&s.memory, "max-worker-memory", "", "memory, such as 2GB, with which an R process is replaced; with twice as much it gets an error. No limit when empty")
 	f.BoolVar(&s.allow, "allow-unauthenticated", false, "permit to listen on other addresses than this machine's")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -127,6 +132,11 @@ func (a *app) runEndpoint(ctx context.Context, s *serving) error {
 	if err := server.CheckHost(s.host, s.allow); err != nil {
 		return err
 	}
+	memory, err := parseBytes(s.memory)
+	if err != nil {
+		return err
+	}
+	s.config.MaxMemory = memory
 	s.config.Timeout = time.Duration(s.seconds * float64(time.Second))
 	c, err := a.fetch(ctx, &s.modelOptions)
 	if err != nil {
@@ -245,4 +255,24 @@ func mediaType(contentType, path string) (string, error) {
 		return "application/json", nil
 	}
 	return "", usagef("--content-type %q is neither json nor csv", contentType)
+}
+
+// parseBytes reads a size such as 512MB or 2GiB; an empty one is 0.
+func parseBytes(text string) (int64, error) {
+	number, scale := strings.ToUpper(strings.TrimSpace(text)), 1.0
+	for i, unit := range []string{"K", "M", "G", "T"} {
+		for _, suffix := range []string{unit + "IB", unit + "B", unit} {
+			if before, ok := strings.CutSuffix(number, suffix); ok {
+				number, scale = before, float64(int64(1)<<(10*(i+1)))
+			}
+		}
+	}
+	if number == "" && scale == 1 {
+		return 0, nil
+	}
+	n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(number, "B")), 64)
+	if err != nil || !(n >= 0 && n*scale < 1<<62) {
+		return 0, usagef("%q is not a size such as 512MB or 2GB", text)
+	}
+	return int64(n * scale), nil
 }

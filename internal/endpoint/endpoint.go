@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -31,15 +32,20 @@ type Config struct {
 	MaxBatchRows int           // rows of waiting requests that are predicted together where the model allows it; 256 when 0, 1 for none
 	// MaxBatchDelay is how long a request that may be joined waits for others; without it only those join that wait anyway.
 	MaxBatchDelay time.Duration
-	MaxBody       int64               // bytes of one request's body; 100 MiB when 0
-	Rscript       string              // the program; "Rscript" on PATH when empty
-	RLibs         []string            // R's library paths, instead of the ones that the model recorded
-	PassEnv       []string            // names of environment variables that workers see beside the standard ones
-	Getenv        func(string) string // the server's environment; without it workers get a PATH and a locale only
-	Version       string              // what /version answers
-	Debug         bool                // answers to failed predictions carry R's call and traceback
-	Bare          bool                // Predict writes the predictions alone, as `mlflow rfunc predict` does
-	Logger        *slog.Logger
+	// Spares are workers beside those that serve, ready to take the place of one that dies or wears out.
+	Spares      int
+	MaxRequests int                 // after which a worker is replaced; 0 for never
+	MaxMemory   int64               // bytes that a worker may hold before it is replaced, on Linux; with twice as many R's allocation fails. 0 for no limit
+	MaxBody     int64               // bytes of one request's body; 100 MiB when 0
+	Rscript     string              // the program; "Rscript" on PATH when empty
+	RLibs       []string            // R's library paths, instead of the ones that the model recorded
+	PassEnv     []string            // names of environment variables that workers see beside the standard ones
+	Getenv      func(string) string // the server's environment; without it workers get a PATH and a locale only
+	Version     string              // what /version answers
+	TrustModel  bool                // no warning of a file that R before 4.4 runs hidden code of while it loads it (CVE-2024-27322)
+	Debug       bool                // answers to failed predictions carry R's call and traceback
+	Bare        bool                // Predict writes the predictions alone, as `mlflow rfunc predict` does
+	Logger      *slog.Logger
 }
 
 func (c *Config) setDefaults() {
@@ -79,6 +85,7 @@ type Endpoint struct {
 	launch launch
 	queue  *queue
 	temp   string
+	held   io.Closer // the lock that says that temp is in use
 	mux    http.Handler
 
 	ctx    context.Context // ends when the workers must go
@@ -87,6 +94,8 @@ type Endpoint struct {
 
 	join  joining  // which requests may be joined; written before ready is closed
 	joins joinKeys // what is known of joining them
+
+	spares chan *worker
 
 	ready  chan struct{} // closed once a worker is ready
 	failed chan struct{} // closed once no worker could be started at all
@@ -125,24 +134,29 @@ func New(ctx context.Context, cfg Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "R is not found: %v; install R or name its Rscript", err)
 	}
-	temp, err := os.MkdirTemp("", "weir-endpoint-")
+	if err := m.CheckDigests(cfg.Dir); err != nil {
+		return nil, err
+	}
+	cleanTemp(os.TempDir(), time.Now())
+	temp, held, err := makeTemp()
 	if err != nil {
 		return nil, fmt.Errorf("endpoint: %w", err)
 	}
 	script, err := writeHarness(temp)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("endpoint: %w", err), os.RemoveAll(temp))
+		return nil, errors.Join(fmt.Errorf("endpoint: %w", err), held.Close(), os.RemoveAll(temp))
 	}
 	e := &Endpoint{
-		cfg: cfg, model: m, temp: temp,
-		queue: newQueue(cfg.QueueLimit),
-		ready: make(chan struct{}), failed: make(chan struct{}),
+		cfg: cfg, model: m, temp: temp, held: held,
+		queue:  newQueue(cfg.QueueLimit),
+		spares: make(chan *worker),
+		ready:  make(chan struct{}), failed: make(chan struct{}),
 	}
 	// Workers outlive the call that starts them; Close ends them.
 	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	e.launch = launch{
 		rscript: rscript, harness: script, tempDir: temp, env: environment(&cfg, m.RLibs),
-		flavor: flavor, file: path, timeout: cfg.StartTimeout,
+		flavor: flavor, file: path, timeout: cfg.StartTimeout, maxMemory: cfg.MaxMemory,
 	}
 	for _, p := range m.RPackages {
 		e.launch.packages = append(e.launch.packages, p.Name)
@@ -158,6 +172,10 @@ func New(ctx context.Context, cfg Config) (*Endpoint, error) {
 	for i := range cfg.Workers {
 		e.slots.Add(1)
 		go e.runSlot(i)
+	}
+	for range cfg.Spares {
+		e.slots.Add(1)
+		go e.keepSpare()
 	}
 	go func() {
 		e.slots.Wait()
@@ -278,7 +296,7 @@ func (e *Endpoint) Close(ctx context.Context) error {
 	e.slots.Wait()
 	refuse() // what a slot put back
 	<-drained
-	return errors.Join(err, os.RemoveAll(e.temp))
+	return errors.Join(err, e.held.Close(), os.RemoveAll(e.temp))
 }
 
 func errStopping() error {

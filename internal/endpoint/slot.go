@@ -14,34 +14,54 @@ import (
 func (e *Endpoint) runSlot(slot int) {
 	defer e.slots.Done()
 	logger := e.cfg.Logger.With("slot", slot)
-	for fault := 0; e.ctx.Err() == nil; {
-		began := time.Now()
-		w, err := e.launch.startWorker(e.ctx)
-		if e.ctx.Err() != nil {
-			if w != nil {
-				w.stop(0)
-			}
-			return
+	var next *worker
+	for fault := 0; ; {
+		w := next
+		if next = nil; w == nil {
+			w = e.takeSpare()
 		}
-		if err != nil {
-			fault++
-			e.startFaults.Add(1)
-			if e.giveUp(err) {
+		if w == nil {
+			began := time.Now()
+			var err error
+			w, err = e.launch.startWorker(e.ctx)
+			if e.ctx.Err() != nil {
+				if w != nil {
+					w.stop(0)
+				}
 				return
 			}
-			logger.Error("r_worker_start", "error", err.Error())
-			if !e.pause(fault) {
-				return
+			if err != nil {
+				fault++
+				e.startFaults.Add(1)
+				if e.giveUp(err) {
+					return
+				}
+				logger.Error("r_worker_start", "error", err.Error())
+				if !e.pause(fault) {
+					return
+				}
+				continue
 			}
-			continue
+			e.cfg.Logger.Debug("r_worker_ready", "r_version", w.report.rVersion, "took", time.Since(began))
 		}
 		fault = 0
-		e.noteReady(w, time.Since(began))
-		reason := e.serve(w)
+		e.noteReady(w)
+		var reason error
+		next, reason = e.serve(w)
 		e.readyWorkers.Add(-1)
 		if reason == nil { // the endpoint ends: the worker is idle and goes when its input ends
 			w.stop(2 * time.Second)
 			return
+		}
+		e.stats.replaced.Add(1)
+		if errors.Is(reason, errWorn) {
+			logger.Info("r_worker_replaced", "reason", reason.Error())
+			e.slots.Add(1)
+			go func() { // it is idle, and whoever comes next need not wait for its end
+				defer e.slots.Done()
+				w.stop(2 * time.Second)
+			}()
+			continue
 		}
 		w.stop(0)
 		logger.Warn("r_worker_replaced", "reason", reason.Error())
@@ -49,7 +69,7 @@ func (e *Endpoint) runSlot(slot int) {
 }
 
 // noteReady counts a worker in and, the first time, says what was started.
-func (e *Endpoint) noteReady(w *worker, took time.Duration) {
+func (e *Endpoint) noteReady(w *worker) {
 	e.readyWorkers.Add(1)
 	e.startFaults.Store(0)
 	e.mu.Lock()
@@ -69,7 +89,10 @@ func (e *Endpoint) noteReady(w *worker, took time.Duration) {
 			e.cfg.Logger.Warn("r_package_version", "package", p.Name, "logged_with", p.Version, "loaded", w.report.versions[i])
 		}
 	}
-	e.cfg.Logger.Debug("r_worker_ready", "r_version", w.report.rVersion, "took", took)
+	if !e.cfg.TrustModel && runsPromises(w.report.rVersion) {
+		e.slots.Add(1)
+		go e.warnOfPromises(w.report.rVersion)
+	}
 	close(e.ready)
 }
 
@@ -100,14 +123,20 @@ func (e *Endpoint) pause(fault int) bool {
 	}
 }
 
-// serve feeds a worker until it must be replaced, for the reason that it returns, or the endpoint ends: nil.
-func (e *Endpoint) serve(w *worker) error {
+// serve feeds a worker until it must be replaced, for the reason that it returns, or the endpoint ends: nil. A worker
+// that is only worn out goes on until its successor is there, when there is to be one.
+func (e *Endpoint) serve(w *worker) (next *worker, reason error) {
 	for {
+		if worn := e.worn(w); worn != nil {
+			if next := e.takeSpare(); next != nil || e.cfg.Spares <= 0 {
+				return next, worn
+			}
+		}
 		select {
 		case <-e.ctx.Done():
-			return nil
+			return nil, nil
 		case <-w.exited:
-			return fmt.Errorf("it ended while idle: %s", w.ending())
+			return nil, fmt.Errorf("it ended while idle: %s", w.ending())
 		case <-e.queue.wake:
 		}
 		if w.dead() { // not this request's fault: another worker takes it
@@ -118,8 +147,10 @@ func (e *Endpoint) serve(w *worker) error {
 		if batch == nil {
 			continue
 		}
-		if broken := e.work(w, e.fill(batch)); broken != nil {
-			return broken
+		batch = e.fill(batch)
+		w.requests += len(batch)
+		if broken := e.work(w, batch); broken != nil {
+			return nil, broken
 		}
 	}
 }
@@ -214,6 +245,7 @@ func (e *Endpoint) alone(w *worker, j *job) (out outcome, broken error) {
 func (e *Endpoint) run(w *worker, frame []byte, deadline time.Time) (payload []byte, reply, broken error) {
 	stop := context.AfterFunc(e.ctx, w.kill) // Close waited as long as it may
 	defer stop()
+	w.calls++
 	kind, payload, err := w.call(framePredict, frame, deadline)
 	switch {
 	case err == nil && kind == frameResult:

@@ -29,6 +29,8 @@ type worker struct {
 	waitErr error         // how it ended; read it after exited
 	kill    func()        // ends the process and everything that it started
 	report  readyReport
+
+	requests, calls int // that it did; the slot's
 }
 
 // readyReport is what a worker says of itself once the model is loaded.
@@ -48,7 +50,9 @@ type launch struct {
 	file     string // path of the serialized model
 	packages []string
 	timeout  time.Duration // for loading the model
-	start    func(*exec.Cmd) error
+	// maxMemory is what a worker may hold before it is replaced; twice that is what the system gives it. 0: no limit.
+	maxMemory int64
+	start     func(*exec.Cmd) error
 }
 
 // startWorker starts an R process, loads the model and returns once it is ready. The errors say what a user can do.
@@ -91,6 +95,9 @@ func (w *worker) spawn(l *launch) (err error) {
 	w.cmd.WaitDelay = time.Second // a grandchild may hold standard output open
 	isolate(w.cmd)
 	err = l.start(w.cmd)
+	if err == nil {
+		limit(w.cmd.Process.Pid, l.maxMemory)
+	}
 	closed := errors.Join(childIn.Close(), childOut.Close())
 	if err != nil {
 		return errors.Join(err, w.close())

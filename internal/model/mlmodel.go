@@ -33,9 +33,10 @@ type MLmodel struct {
 	Signature     *Signature
 	Flavors       map[string]Flavor
 	RVersion      string
-	RPackages     []RPackage // to be loaded before the model predicts
-	RLibs         []string   // R's library paths when the model was logged
-	Batchable     *bool      // whether rows of several requests may be predicted together, when the model's author says so
+	RPackages     []RPackage        // to be loaded before the model predicts
+	RLibs         []string          // R's library paths when the model was logged
+	Digests       map[string]string // SHA-256 of files by their paths inside the model
+	Batchable     *bool             // whether rows of several requests may be predicted together, when the model's author says so
 }
 
 // RPackage is an R package with the version that was loaded when the model was logged; the version may be unknown.
@@ -106,10 +107,11 @@ func Parse(data []byte) (*MLmodel, error) {
 			Outputs string `yaml:"outputs"`
 			Params  string `yaml:"params"`
 		} `yaml:"signature"`
-		RVersion  string     `yaml:"r_version"`
-		RPackages []RPackage `yaml:"r_packages"`
-		RLibs     texts      `yaml:"r_libs"`
-		Batchable *bool      `yaml:"batchable"`
+		RVersion  string            `yaml:"r_version"`
+		RPackages []RPackage        `yaml:"r_packages"`
+		RLibs     texts             `yaml:"r_libs"`
+		SHA256    map[string]string `yaml:"sha256"`
+		Batchable *bool             `yaml:"batchable"`
 	}
 	if err := yaml.Unmarshal(data, &file); err != nil {
 		return nil, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the MLmodel file cannot be read: %s", strings.TrimPrefix(err.Error(), "yaml: "))
@@ -120,7 +122,7 @@ func Parse(data []byte) (*MLmodel, error) {
 	m := &MLmodel{
 		ArtifactPath: file.ArtifactPath, RunID: file.RunID, ModelUUID: file.ModelUUID, ModelID: file.ModelID,
 		MLflowVersion: file.MLflowVersion, Flavors: file.Flavors, RVersion: file.RVersion,
-		RPackages: file.RPackages, RLibs: file.RLibs, Batchable: file.Batchable,
+		RPackages: file.RPackages, RLibs: file.RLibs, Batchable: file.Batchable, Digests: file.SHA256,
 	}
 	if m.RunID == "" {
 		m.RunID = file.RunUUID

@@ -1,12 +1,18 @@
 package rds
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Summary is what can be said of a stored R object without running it.
 type Summary struct {
 	Class    []string   // its class attribute, or its type
 	Captured []Captured // for a function: the variables of the environment that it carries
 	Packages []string   // the packages that it names, by `::` or by their namespaces, sorted
+	// Promises counts code that waits to be run in places where R leaves none, which is everywhere but in the variables
+	// of an environment: R before 4.4 runs it as soon as the object is looked at (CVE-2024-27322).
+	Promises int
 }
 
 // Captured is a variable that a crate carries with it.
@@ -25,7 +31,8 @@ func Inspect(v Value) (Summary, error) {
 		}
 		v = inner
 	}
-	s := Summary{Class: Class(v), Packages: packages(v)}
+	s := Summary{Class: Class(v)}
+	s.Packages, s.Promises = walk(v)
 	if f, ok := v.(*Closure); ok {
 		if env, ok := f.Env.(*Environment); ok {
 			for _, b := range env.Vars {
@@ -94,14 +101,22 @@ func Class(v Value) []string {
 	return []string{"NULL"}
 }
 
-// packages walks everything that v holds, each environment and each cell once: both may point back at themselves.
-func packages(v Value) []string {
+// walk looks at everything that v holds, each environment and each cell once: both may point back at themselves.
+func walk(v Value) (packages []string, promises int) {
+	type item struct {
+		v    Value
+		lazy bool // in an environment's variable, where a promise is an argument that nobody has used yet
+	}
 	found := map[string]bool{}
 	seen := map[Value]bool{}
-	stack := []Value{v}
-	push := func(vs ...Value) { stack = append(stack, vs...) }
+	stack := []item{{v: v}}
+	push := func(vs ...Value) {
+		for _, v := range vs {
+			stack = append(stack, item{v: v})
+		}
+	}
 	for len(stack) > 0 {
-		v := stack[len(stack)-1]
+		v, lazy := stack[len(stack)-1].v, stack[len(stack)-1].lazy
 		stack = stack[:len(stack)-1]
 		if v == nil {
 			continue
@@ -114,7 +129,7 @@ func packages(v Value) []string {
 			seen[v] = true
 			push(v.Parent)
 			for _, b := range v.Vars {
-				push(b.Value)
+				stack = append(stack, item{b.Value, true})
 			}
 		case *Cons:
 			if seen[v] {
@@ -132,7 +147,12 @@ func packages(v Value) []string {
 		case *Closure:
 			push(v.Env, v.Formals, v.Body)
 		case *Promise:
-			push(v.Env, v.Value, v.Expr)
+			if known, ok := v.Value.(*Known); ok && known.Kind == "unbound" && !lazy {
+				promises++
+			}
+			push(v.Env)
+			// The dots of a call are a chain of promises.
+			stack = append(stack, item{v.Value, lazy}, item{v.Expr, lazy})
 		case *Bytecode:
 			push(v.Consts...)
 		case *List:
@@ -142,12 +162,9 @@ func packages(v Value) []string {
 			push(a.Value)
 		}
 	}
-	out := make([]string, 0, len(found))
-	for name := range found {
-		out = append(out, name)
-	}
+	out := slices.AppendSeq(make([]string, 0, len(found)), maps.Keys(found))
 	slices.Sort(out)
-	return out
+	return out, promises
 }
 
 // packageOf gives pkg when the cell is the call pkg::name or pkg:::name.
