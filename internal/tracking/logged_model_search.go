@@ -11,7 +11,10 @@ import (
 	"github.com/weir-ml/weir/mlflow"
 )
 
-const modelsPage = 50
+const (
+	modelsPage    = 50
+	recheckAtOnce = 500 // models that are read together when the database alone does not decide which are found
+)
 
 // SearchLoggedModels finds logged models that are not deleted in the experiments that the caller may read, the newest
 // first unless asked otherwise. A condition on a metric is true when it is for one of its points.
@@ -38,6 +41,9 @@ func (s *Store) SearchLoggedModels(ctx context.Context, req *mlflow.SearchLogged
 		return nil, err
 	}
 	l.inSQL, l.inGo = split(filter)
+	if l.inGo != nil {
+		l.size = max(l.size, recheckAtOnce)
+	}
 	scope := api.ScopeOf(ctx, "experiment")
 	resp := &mlflow.SearchLoggedModelsResponse{}
 	return resp, s.db.Read(ctx, func(tx *sqldb.Tx) error {
@@ -383,13 +389,22 @@ func (l *modelList) recheck(hits []modelHit) ([]modelHit, error) {
 	}
 	kept := hits[:0]
 	i := 0
-	err := l.s.readModels(l.tx, models, func(full mlflow.LoggedModel) {
-		if search.Match(l.inGo, l.row(&full)) {
+	match := func(m mlflow.LoggedModel) {
+		if search.Match(l.inGo, l.row(&m)) {
 			kept = append(kept, hits[i])
 		}
 		i++
-	})
-	return kept, err
+	}
+	for _, t := range termsOf(l.inGo) {
+		if t.Entity != search.Attribute {
+			err := l.s.readModels(l.tx, models, match)
+			return kept, err
+		}
+	}
+	for _, m := range models {
+		match(mlflow.LoggedModel{Info: m.LoggedModelInfo})
+	}
+	return kept, nil
 }
 
 // row gives a logged model as a filter sees it.
