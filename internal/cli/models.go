@@ -52,6 +52,10 @@ func (o *modelOptions) flags(f *pflag.FlagSet) {
 func (a *app) fetch(ctx context.Context, o *modelOptions) (endpoint.Config, error) {
 	c := o.config
 	c.Rscript, c.RLibs, c.PassEnv, c.Getenv, c.Version, c.Logger = o.rscript, o.rLibs, o.passEnv, a.getenv, server.MLflowVersion, slog.Default()
+	if name, ok := strings.CutPrefix(o.uri, "models:/"); ok {
+		c.Name, _, _ = strings.Cut(strings.TrimLeft(name, "/"), "/")
+		c.Name, _, _ = strings.Cut(c.Name, "@")
+	}
 	if path, ok := mlflow.LocalPath(o.uri); ok {
 		dir, err := model.Fetch(ctx, nil, a.abs(path), "")
 		c.Dir = dir

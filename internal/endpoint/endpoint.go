@@ -41,6 +41,7 @@ type Config struct {
 	RLibs       []string            // R's library paths, instead of the ones that the model recorded
 	PassEnv     []string            // names of environment variables that workers see beside the standard ones
 	Getenv      func(string) string // the server's environment; without it workers get a PATH and a locale only
+	Name        string              // of the model on the routes of the Open Inference Protocol; the folder's name when empty
 	Version     string              // what /version answers
 	TrustModel  bool                // no warning of a file that R before 4.4 runs hidden code of while it loads it (CVE-2024-27322)
 	Debug       bool                // answers to failed predictions carry R's call and traceback
@@ -51,6 +52,9 @@ type Config struct {
 func (c *Config) setDefaults() {
 	if c.Workers <= 0 {
 		c.Workers = min(4, runtime.NumCPU())
+	}
+	if c.Name == "" {
+		c.Name = modelName(c.Dir)
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = time.Minute
@@ -319,6 +323,9 @@ func (e *Endpoint) predict(ctx context.Context, in *model.Input) (rds.Value, err
 		return nil, err
 	}
 	out := e.wait(ctx, j)
+	if out.err == nil {
+		e.stats.rows.Add(int64(in.Rows))
+	}
 	if out.err != nil || out.value != nil {
 		return out.value, out.err
 	}

@@ -10,21 +10,27 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/weir-ml/weir/internal/model"
 	"github.com/weir-ml/weir/internal/rds"
 	"github.com/weir-ml/weir/mlflow"
 )
 
-// routes are those of MLflow's scoring server, and the two legacy ones of R's rfunc server with their bare answers.
+// routes are those of MLflow's scoring server, the two legacy ones of R's rfunc server with their bare answers, those of
+// the Open Inference Protocol, and what people and monitors look at.
 func (e *Endpoint) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/ping", get(e.health))
 	mux.Handle("/health", get(e.health))
 	mux.Handle("/version", get(e.version))
-	mux.Handle("/invocations", e.scoring(false))
-	mux.Handle("/invocation", e.scoring(true))
-	mux.Handle("/predict", e.scoring(true))
+	mux.Handle("/metrics", get(e.metrics))
+	mux.Handle("/openapi.json", get(e.openAPI()))
+	mux.Handle("/invocations", e.counted("/invocations", e.scoring(false)))
+	mux.Handle("/invocation", e.counted("/invocation", e.scoring(true)))
+	mux.Handle("/predict", e.counted("/predict", e.scoring(true)))
+	mux.Handle("/{$}", e.page())
+	e.v2Routes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		e.fail(w, r, mlflow.Errorf(mlflow.CodeEndpointNotFound, "no route %s; predictions are at /invocations", r.URL.Path))
 	})
@@ -50,17 +56,45 @@ func get(h http.HandlerFunc) http.Handler {
 
 // health answers without asking R: 200 once a worker was ready and others can be started, 503 otherwise.
 func (e *Endpoint) health(w http.ResponseWriter, _ *http.Request) {
-	e.mu.Lock()
-	closing := e.closing
-	e.mu.Unlock()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if !e.started() || closing || !e.healthy() {
+	if !e.serving() {
 		w.Header().Set("Retry-After", "1")
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = io.WriteString(w, "OK\n")
 }
+
+// serving reports whether requests are taken.
+func (e *Endpoint) serving() bool {
+	e.mu.Lock()
+	closing := e.closing
+	e.mu.Unlock()
+	return e.started() && !closing && e.healthy()
+}
+
+// counted counts the answers of a route by their status.
+func (e *Endpoint) counted(route string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := statusWriter{ResponseWriter: w, status: http.StatusOK}
+		h.ServeHTTP(&c, r)
+		e.stats.count(route, c.status)
+	})
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap gives http.MaxBytesReader and others the real writer.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (e *Endpoint) version(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -88,6 +122,7 @@ func (e *Endpoint) scoring(bare bool) http.Handler {
 			e.fail(w, r, err)
 			return
 		}
+		began := time.Now()
 		in, err := e.parse(contentType, body, bare)
 		if err != nil {
 			e.fail(w, r, err)
@@ -98,6 +133,7 @@ func (e *Endpoint) scoring(bare bool) http.Handler {
 			e.fail(w, r, err)
 			return
 		}
+		e.stats.request.add(time.Since(began))
 		if infinite {
 			w.Header().Set("X-Weir-Warning", "infinite predictions became null")
 		}
@@ -227,17 +263,25 @@ func hasColumn(in *model.Input, name string) bool {
 	return false
 }
 
-// fail answers an error; one that is not the client's and carries no code is logged and shown as "internal error".
+// fail answers an error.
 func (e *Endpoint) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if fault, ok := e.fault(r, err); ok {
+		writeError(w, fault)
+	}
+}
+
+// fault gives an error in the words for a client and false when the client is gone; one that is not the client's and
+// carries no code is logged and shown as "internal error".
+func (e *Endpoint) fault(r *http.Request, err error) (*mlflow.Error, bool) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		return // the client is gone
+		return nil, false
 	}
 	var known *mlflow.Error
 	if !errors.As(err, &known) {
 		e.cfg.Logger.ErrorContext(r.Context(), "scoring_failed", "error", err.Error())
 		known = mlflow.Errorf(mlflow.CodeInternal, "internal error")
 	}
-	writeError(w, known)
+	return known, true
 }
 
 func writeError(w http.ResponseWriter, err *mlflow.Error) {

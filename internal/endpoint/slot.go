@@ -246,7 +246,10 @@ func (e *Endpoint) run(w *worker, frame []byte, deadline time.Time) (payload []b
 	stop := context.AfterFunc(e.ctx, w.kill) // Close waited as long as it may
 	defer stop()
 	w.calls++
+	e.stats.calls.Add(1)
+	began := time.Now()
 	kind, payload, err := w.call(framePredict, frame, deadline)
+	e.stats.predict.add(time.Since(began))
 	switch {
 	case err == nil && kind == frameResult:
 		return payload, nil, nil

@@ -26,7 +26,11 @@ type ColSpec struct {
 	Type     string
 	Required bool
 	Levels   []string // of a factor: ours, MLflow's readers ignore it
+	RClass   string   // the class that the column had in R, where its type does not tell: ours too
 }
+
+// Date reports whether the column is of days, without a time.
+func (c *ColSpec) Date() bool { return c.Type == "datetime" && c.RClass == "Date" }
 
 // ParamSpec is a parameter of predict beside the data.
 type ParamSpec struct {
@@ -63,6 +67,7 @@ func parseSpecs(which, text string) (specs []ColSpec, tensor bool, err error) {
 		Required *bool           `json:"required"`
 		Optional bool            `json:"optional"` // MLflow 2.0 to 2.5 wrote it the other way round
 		Levels   []string        `json:"levels"`
+		RClass   string          `json:"r_class"`
 	}
 	if err := json.Unmarshal([]byte(text), &raw); err != nil {
 		return nil, false, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the signature's %s are not JSON: %v", which, err)
@@ -79,7 +84,7 @@ func parseSpecs(which, text string) (specs []ColSpec, tensor bool, err error) {
 		if r.Required != nil {
 			required = *r.Required
 		}
-		specs = append(specs, ColSpec{r.Name, typ, required, r.Levels})
+		specs = append(specs, ColSpec{r.Name, typ, required, r.Levels, r.RClass})
 	}
 	return specs, false, nil
 }
