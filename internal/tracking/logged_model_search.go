@@ -221,7 +221,7 @@ func (l *modelList) columns(q *query) (columns []column, inner string, err error
 			}
 			n := string(rune('a'+i/26)) + string(rune('a'+i%26))
 			value := "(" + foldedValue(k.Fold, where) + ")"
-			inner += ", case when not exists (select 1" + where + ") then 2 when " + value + " is null then 1 else 0 end as c" + n + ", " + value + " as v" + n
+			inner += ", case when " + value + " is not null then 0 when exists (select 1" + where + ") then 1 else 2 end as c" + n + ", " + value + " as v" + n
 			c.class, c.expr = "l.c"+n, "l.v"+n
 		}
 		columns = append(columns, c)
