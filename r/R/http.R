@@ -240,7 +240,6 @@ CREATES <- c("runs/create", "experiments/create", "registered-models/create",
 # A JSON call below /api/2.0/mlflow. Returns the parsed body, or the raw text.
 rest_call <- function(client, endpoint, verb = "GET", query = NULL, body = NULL,
                       version = "2.0", limit = 60, parse = TRUE) {
-  note_errors_seen()
   create <- verb == "POST" && endpoint %in% CREATES
   answer <- http_request(
     client, verb, paste0("/api/", version, "/mlflow/", endpoint, query_string(query)),

@@ -22,9 +22,13 @@
 #' * `with(mlflow_start_run(), ...)` ends the run and then raises the error again,
 #'   with its traceback as artifact `error.txt`. It returns the value of the
 #'   expression invisibly.
-#' * A script that ends without `mlflow_end_run()` leaves a run `FINISHED`, one
-#'   that fails leaves it `FAILED`, and `mlflow_source()` exits with status 1 then.
-#'   `options(mlflow.end_run_on_exit = FALSE)` leaves runs open.
+#' * A script that ends without `mlflow_end_run()` leaves a run `FINISHED`; one that
+#'   ends by an error, or by `quit()` with another status than 0, leaves it `FAILED`,
+#'   and `mlflow_source()` exits with status 1 then. Errors that the script catches
+#'   do not count. (To know this, `quit()` and `q()` are traced in scripts while a run
+#'   is open, and the text of `geterrmessage()` is reset.) A script that is killed
+#'   leaves its run `RUNNING`. `options(mlflow.end_run_on_exit = FALSE)` leaves runs
+#'   open.
 #' * `MLFLOW_RUN_ID` is used once per process, so nested runs work inside a job.
 #' * Numbers travel as JSON numbers with every digit.
 #' * `mlflow_log_metric()` and `mlflow_log_param()` return the value that they were

@@ -108,8 +108,10 @@ mlflow_start_run <- function(run_id = NULL, experiment_id = NULL, start_time = N
   mlflow_set_active_experiment_id(run$experiment_id)
   # The run of a job belongs to who started the job: `weir run` ends it by the
   # exit status of the script.
-  if (!identical(run$run_id, .globals$job_run_id)) .globals$owned_runs[[run$run_id]] <- client
-  note_errors_seen()
+  if (!identical(run$run_id, .globals$job_run_id)) {
+    .globals$owned_runs[[run$run_id]] <- client
+    watch_exit()
+  }
   run
 }
 
@@ -286,6 +288,7 @@ forget_run <- function(run_id) {
     .globals$active_run_stack <- stack[-at]
   }
   .globals$owned_runs[[run_id]] <- NULL
+  unwatch_exit()
 }
 
 #' Get a run

@@ -41,37 +41,6 @@ fork_guard <- function() {
   invisible(isTRUE(.globals$forked))
 }
 
-at_exit <- function() {
-  if (!identical(Sys.getpid(), .globals$pid) || isTRUE(.globals$forked)) {
-    return(invisible())
-  }
-  .globals$exiting <- TRUE
-  # Pooled handles are dead by the time that exit finalizers run.
-  .globals$handle <- NULL
-  old <- options(mlflow.rest.retries = 0, mlflow.rest.timeout = 10, warn = -1)
-  on.exit(options(old))
-  try(mlflow_flush(), silent = TRUE)
-  if (isFALSE(getOption("mlflow.end_run_on_exit", TRUE))) {
-    return(invisible())
-  }
-  failed <- !identical(geterrmessage(), .globals$error_seen)
-  for (id in rev(names(.globals$owned_runs))) {
-    try(
-      rest_call(.globals$owned_runs[[id]], "runs/update", "POST", body = list(
-        run_id = id, status = if (failed) "FAILED" else "FINISHED", end_time = current_time()
-      )),
-      silent = TRUE
-    )
-  }
-  invisible()
-}
-
-# R keeps only the text of the last error. What is there while a call of ours
-# works was handled; a different text at exit is an error that ended the script.
-note_errors_seen <- function() {
-  .globals$error_seen <- geterrmessage()
-}
-
 compat_cran <- function() {
   identical(getOption("mlflow.compat"), "cran")
 }
