@@ -10,16 +10,15 @@ import (
 
 	"github.com/weir-ml/weir/internal/sqldb"
 	"github.com/weir-ml/weir/internal/sqldb/sqldbtest"
-	"github.com/weir-ml/weir/mlflow"
 )
 
 func post(b *testing.B, s *server, path, body string) {
 	r := httptest.NewRequest("POST", "/api/2.0/mlflow/"+path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
-	w := httptest.NewRecorder()
+	w := &discard{header: http.Header{}}
 	s.router.ServeHTTP(w, r)
-	if w.Code != http.StatusOK {
-		b.Errorf("%d %s", w.Code, w.Body)
+	if w.status != http.StatusOK {
+		b.Errorf("%s: status %d", path, w.status)
 	}
 }
 
@@ -99,7 +98,7 @@ func BenchmarkSearch(b *testing.B) {
 		} {
 			b.Run(name, func(b *testing.B) {
 				for b.Loop() {
-					ok[mlflow.SearchRunsResponse](s, "POST", "runs/search", fmt.Sprintf(req, exp))
+					post(b, s, "runs/search", fmt.Sprintf(req, exp))
 				}
 			})
 		}
@@ -126,14 +125,35 @@ func BenchmarkHistory(b *testing.B) {
 		}
 		for b.Loop() {
 			r := httptest.NewRequest("GET", "/api/2.0/mlflow/metrics/get-history?metric_key=m&run_id="+run, nil)
-			s.router.ServeHTTP(discard{http.Header{}}, r)
+			s.router.ServeHTTP(&discard{header: http.Header{}}, r)
 		}
 	})
 }
 
-// discard is a client that reads everything at once.
-type discard struct{ header http.Header }
+// discard is a client that reads everything at once and keeps nothing.
+type discard struct {
+	header http.Header
+	status int
+}
 
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) Write(b []byte) (int, error) { return len(b), nil }
-func (d discard) WriteHeader(int)             {}
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discard) WriteHeader(status int)      { d.status = status }
+
+// BenchmarkGetRun reads a run with 1,000 metrics.
+func BenchmarkGetRun(b *testing.B) {
+	sqldbtest.EachBench(b, func(b *testing.B, db *sqldb.DB) {
+		s := newServer(b, db)
+		run := s.run("0")
+		var body strings.Builder
+		fmt.Fprintf(&body, `{"run_id":%q,"metrics":[`, run)
+		for i := range 1000 {
+			fmt.Fprintf(&body, `{"key":"metric_%d","value":%v,"timestamp":1,"step":1},`, i, float32(i)/7)
+		}
+		post(b, s, "runs/log-batch", strings.TrimSuffix(body.String(), ",")+"]}")
+		for b.Loop() {
+			r := httptest.NewRequest("GET", "/api/2.0/mlflow/runs/get?run_id="+run, nil)
+			s.router.ServeHTTP(&discard{header: http.Header{}}, r)
+		}
+	})
+}

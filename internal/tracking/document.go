@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/weir-ml/weir/internal/sqldb"
@@ -104,30 +105,46 @@ func decodeDocument(b []byte) (d document, err error) {
 		b = b[n:]
 		return v
 	}
+	// All texts are parts of one copy of the document: most of it is text.
+	all := string(b)
 	text := func() string {
 		size := uvarint()
 		if size > uint64(len(b)) {
 			bad, b = true, nil
 			return ""
 		}
-		s := string(b[:size])
+		at := len(all) - len(b)
 		b = b[size:]
-		return s
+		return all[at : at+int(size)]
 	}
-	for n := uvarint(); n > 0 && !bad; n-- {
-		m := docMetric{key: int64(uvarint())}
+	// count reads how many things follow, of which each takes some bytes.
+	count := func(bytes int) int {
+		n := uvarint()
+		if n > uint64(len(b)/bytes) {
+			bad, b = true, nil
+			return 0
+		}
+		return int(n)
+	}
+	if n := count(11); n > 0 {
+		d.metrics = make([]docMetric, n)
+	}
+	for i := range d.metrics {
+		m := &d.metrics[i]
+		m.key = int64(uvarint())
 		if len(b) < 8 {
 			return d, errBadDocument
 		}
 		m.value = math.Float64frombits(binary.LittleEndian.Uint64(b))
 		b = b[8:]
 		m.step, m.ts = varint(), varint()
-		d.metrics = append(d.metrics, m)
 	}
 	for _, list := range []*[]docValue{&d.params, &d.tags} {
-		for n := uvarint(); n > 0 && !bad; n-- {
-			key := int64(uvarint())
-			*list = append(*list, docValue{key, text()})
+		if n := count(2); n > 0 {
+			*list = make([]docValue, n)
+		}
+		for i := range *list {
+			(*list)[i] = docValue{int64(uvarint()), text()}
 		}
 	}
 	for n := uvarint(); n > 0 && !bad; n-- {
@@ -220,18 +237,8 @@ func (s *Store) fullRuns(tx *sqldb.Tx, runs []run) ([]mlflow.Run, error) {
 	for _, id := range missing {
 		s.wantDoc(id)
 	}
-	names := make(map[int64]string)
-	for _, d := range docs {
-		for _, m := range d.metrics {
-			names[m.key] = ""
-		}
-		for _, list := range [][]docValue{d.params, d.tags} {
-			for _, v := range list {
-				names[v.key] = ""
-			}
-		}
-	}
-	if err := s.keyNames(tx, names); err != nil {
+	names, err := s.namesIn(tx, docs)
+	if err != nil {
 		return nil, err
 	}
 	datasets, err := datasetsOf(tx, docs)
@@ -243,15 +250,14 @@ func (s *Store) fullRuns(tx *sqldb.Tx, runs []run) ([]mlflow.Run, error) {
 		d := docs[r.id]
 		full[i] = mlflow.Run{Info: r.RunInfo, Outputs: &mlflow.RunOutputs{}}
 		data := &full[i].Data
-		for _, m := range d.metrics {
-			data.Metrics = append(data.Metrics, mlflow.Metric{Key: names[m.key], Value: mlflow.Float(m.value), Timestamp: m.ts, Step: m.step})
+		if len(d.metrics) > 0 {
+			data.Metrics = make([]mlflow.Metric, len(d.metrics))
 		}
-		for _, v := range d.params {
-			data.Params = append(data.Params, mlflow.KeyValue{Key: names[v.key], Value: v.text})
+		for j, m := range d.metrics {
+			to := &data.Metrics[j]
+			to.Key, to.Value, to.Timestamp, to.Step = names[m.key], mlflow.Float(m.value), m.ts, m.step
 		}
-		for _, v := range d.tags {
-			data.Tags = append(data.Tags, mlflow.KeyValue{Key: names[v.key], Value: v.text})
-		}
+		data.Params, data.Tags = named(d.params, names), named(d.tags, names)
 		if err := d.addInputs(&full[i], datasets); err != nil {
 			return nil, err
 		}
@@ -259,8 +265,38 @@ func (s *Store) fullRuns(tx *sqldb.Tx, runs []run) ([]mlflow.Run, error) {
 	return full, nil
 }
 
-// docDelay lets a run come to rest before its document is built.
-const docDelay = 3 * time.Second
+// named puts names in place of ids.
+func named(values []docValue, names map[int64]string) []mlflow.KeyValue {
+	if len(values) == 0 {
+		return nil
+	}
+	list := make([]mlflow.KeyValue, len(values))
+	for i, v := range values {
+		list[i] = mlflow.KeyValue{Key: names[v.key], Value: v.text}
+	}
+	return list
+}
+
+// namesIn gives the names of all keys in documents.
+func (s *Store) namesIn(tx *sqldb.Tx, docs map[int64]*document) (map[int64]string, error) {
+	names := make(map[int64]string)
+	for _, d := range docs {
+		for _, m := range d.metrics {
+			names[m.key] = ""
+		}
+		for _, list := range [][]docValue{d.params, d.tags} {
+			for _, v := range list {
+				names[v.key] = ""
+			}
+		}
+	}
+	return names, s.keyNames(tx, names)
+}
+
+const (
+	docDelay = 3 * time.Second // lets a run come to rest before its document is built
+	docBatch = 64              // documents that are built in one transaction
+)
 
 // wantDoc asks for a run's document. It is a cache, so a full queue loses nothing.
 func (s *Store) wantDoc(id int64) {
@@ -291,33 +327,45 @@ func (s *Store) buildDocs(ctx context.Context) {
 				waiting[id] = true
 				queue = append(queue, wish{id, time.Now().Add(docDelay)})
 			}
-		case <-due:
-			id := queue[0].id
-			queue = queue[1:]
-			delete(waiting, id)
-			if err := s.buildDoc(ctx, id); err != nil && ctx.Err() == nil {
-				slog.Warn("run document not built", "error", err)
+		case now := <-due:
+			var ids []int64
+			for len(queue) > 0 && len(ids) < docBatch && !queue[0].at.After(now) {
+				ids = append(ids, queue[0].id)
+				delete(waiting, queue[0].id)
+				queue = queue[1:]
+			}
+			if err := s.buildDocsOf(ctx, ids); err != nil && ctx.Err() == nil {
+				slog.Warn("run documents not built", "error", err)
 			}
 		}
 	}
 }
 
-// buildDoc builds a run's document unless it has one.
-func (s *Store) buildDoc(ctx context.Context, id int64) error {
+// buildDocsOf builds the documents of the runs that have none.
+func (s *Store) buildDocsOf(ctx context.Context, ids []int64) error {
+	slices.Sort(ids) // the order in which other writers lock runs
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		var n int64
-		err := tx.QueryRow(`select id from run where id = $1`+tx.ForUpdate(), id).Scan(&n)
-		if errors.Is(err, sqldb.ErrNoRows) {
-			return nil
-		}
+		docs := make(map[int64]*document, len(ids))
+		var found []int64
+		err := queryIn(tx, `select id from run where not exists (select 1 from run_doc d where d.run_id = run.id) and id `,
+			` order by id`+tx.ForUpdate(), ids, func(rows *sqldb.Rows) error {
+				var id int64
+				err := rows.Scan(&id)
+				found = append(found, id)
+				docs[id] = &document{}
+				return err
+			})
 		if err != nil {
 			return err
 		}
-		docs := map[int64]*document{id: {}}
-		if err := readRows(tx, []int64{id}, docs); err != nil {
+		if err := readRows(tx, found, docs); err != nil {
 			return err
 		}
-		_, err = tx.Exec(`insert into run_doc (run_id, data) values ($1, $2) on conflict do nothing`, id, docs[id].encode())
-		return err
+		for _, id := range found {
+			if _, err := tx.Exec(`insert into run_doc (run_id, data) values ($1, $2) on conflict do nothing`, id, docs[id].encode()); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }

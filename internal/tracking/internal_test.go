@@ -127,7 +127,7 @@ func TestADocumentIsNeverStaleAlsoForAnotherProcess(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if err := a.buildDoc(ctx, id); err != nil {
+				if err := a.buildDocsOf(ctx, []int64{id}); err != nil {
 					t.Fatal(err)
 				}
 				if docs() != 1 {
@@ -143,7 +143,7 @@ func TestADocumentIsNeverStaleAlsoForAnotherProcess(t *testing.T) {
 				if docs() != 0 {
 					t.Errorf("%s leaves the old document", name)
 				}
-				if err := b.buildDoc(ctx, id); err != nil {
+				if err := b.buildDocsOf(ctx, []int64{id}); err != nil {
 					t.Fatal(err)
 				}
 				fromDoc, err := a.GetRun(ctx, &mlflow.RunRequest{RunID: run})

@@ -38,11 +38,18 @@ func (c *keyCache) id(ref keyRef) (int64, bool) {
 	return id, ok
 }
 
-func (c *keyCache) name(id int64) (string, bool) {
+// fill puts in the names that it knows and gives the ids of the others.
+func (c *keyCache) fill(names map[int64]string) (missing []int64) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	name, ok := c.names[id]
-	return name, ok
+	for id := range names {
+		if name, ok := c.names[id]; ok {
+			names[id] = name
+		} else {
+			missing = append(missing, id)
+		}
+	}
+	return missing
 }
 
 // add remembers committed keys.
@@ -116,13 +123,9 @@ func (s *Store) lookupKey(tx *sqldb.Tx, ref keyRef) (id int64, ok bool, err erro
 
 // keyNames gives the names of keys, from the cache where it has them.
 func (s *Store) keyNames(tx *sqldb.Tx, ids map[int64]string) error {
-	var missing []int64
-	for id := range ids {
-		if name, ok := s.keys.name(id); ok {
-			ids[id] = name
-		} else {
-			missing = append(missing, id)
-		}
+	missing := s.keys.fill(ids)
+	if len(missing) == 0 {
+		return nil
 	}
 	found := make(map[keyRef]int64, len(missing))
 	err := queryIn(tx, `select id, exp_id, kind, name from key where id `, ``, missing, func(rows *sqldb.Rows) error {

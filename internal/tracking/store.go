@@ -56,7 +56,7 @@ func New(db *sqldb.DB, o Options) (*Store, error) {
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
-	s := &Store{db: db, o: o, docs: make(chan int64, 1024)}
+	s := &Store{db: db, o: o, docs: make(chan int64, 4096)}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	files, err := fs.Sub(migrations, "migrations")
