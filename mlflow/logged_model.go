@@ -48,8 +48,8 @@ type CreateLoggedModelRequest struct {
 	Name         string     `json:"name,omitempty"`
 	ModelType    string     `json:"model_type,omitempty"`
 	SourceRunID  string     `json:"source_run_id,omitempty"`
-	Params       []KeyValue `json:"params,omitempty"`
-	Tags         []KeyValue `json:"tags,omitempty"`
+	Params       []KeyValue `json:"params,omitempty" api:"max=1000"`
+	Tags         []KeyValue `json:"tags,omitempty" api:"max=1000"`
 }
 
 // LoggedModelResponse carries one logged model.
@@ -79,7 +79,7 @@ type FinalizeLoggedModelRequest struct {
 type SearchLoggedModelsRequest struct {
 	ExperimentIDs []string             `json:"experiment_ids" api:"required"`
 	Filter        string               `json:"filter,omitempty"`
-	Datasets      []LoggedModelDataset `json:"datasets,omitempty"`
+	Datasets      []LoggedModelDataset `json:"datasets,omitempty" api:"max=1000"`
 	MaxResults    Opt[int64]           `json:"max_results,omitzero"`
 	OrderBy       []LoggedModelOrder   `json:"order_by,omitempty"`
 	PageToken     string               `json:"page_token,omitempty"`
@@ -108,7 +108,7 @@ type SearchLoggedModelsResponse struct {
 // SetLoggedModelTagsRequest sets or replaces tags of a logged model.
 type SetLoggedModelTagsRequest struct {
 	ModelID string     `json:"model_id" api:"required"`
-	Tags    []KeyValue `json:"tags,omitempty"`
+	Tags    []KeyValue `json:"tags,omitempty" api:"max=1000"`
 }
 
 // DeleteLoggedModelTagRequest removes a tag of a logged model.
@@ -120,7 +120,7 @@ type DeleteLoggedModelTagRequest struct {
 // LogLoggedModelParamsRequest logs params of a logged model once; the same value again is no change, another is refused.
 type LogLoggedModelParamsRequest struct {
 	ModelID string     `json:"model_id" api:"required"`
-	Params  []KeyValue `json:"params,omitempty"`
+	Params  []KeyValue `json:"params,omitempty" api:"max=1000"`
 }
 
 // ListLoggedModelArtifactsRequest asks for one folder of a logged model's files; the path is relative to its root.
@@ -132,14 +132,14 @@ type ListLoggedModelArtifactsRequest struct {
 // LogInputsRequest says what a run read.
 type LogInputsRequest struct {
 	RunID    string         `json:"run_id" api:"required,alias=run_uuid"`
-	Datasets []DatasetInput `json:"datasets,omitempty"`
-	Models   []ModelInput   `json:"models,omitempty"`
+	Datasets []DatasetInput `json:"datasets,omitempty" api:"max=1000"`
+	Models   []ModelInput   `json:"models,omitempty" api:"max=1000"`
 }
 
 // LogOutputsRequest says which logged models a run made.
 type LogOutputsRequest struct {
 	RunID  string        `json:"run_id" api:"required,alias=run_uuid"`
-	Models []ModelOutput `json:"models" api:"required"`
+	Models []ModelOutput `json:"models" api:"required,max=1000"`
 }
 
 // SearchDatasetsRequest asks for the datasets of at most 20 experiments.

@@ -45,7 +45,7 @@ type ModelVersion struct {
 // CreateRegisteredModelRequest asks for a new name; it must be free.
 type CreateRegisteredModelRequest struct {
 	Name        string     `json:"name" api:"required"`
-	Tags        []KeyValue `json:"tags,omitempty"`
+	Tags        []KeyValue `json:"tags,omitempty" api:"max=1000"`
 	Description string     `json:"description,omitempty"`
 }
 
@@ -128,7 +128,7 @@ type CreateModelVersionRequest struct {
 	Name        string     `json:"name" api:"required"`
 	Source      string     `json:"source" api:"required"`
 	RunID       string     `json:"run_id,omitempty"`
-	Tags        []KeyValue `json:"tags,omitempty"`
+	Tags        []KeyValue `json:"tags,omitempty" api:"max=1000"`
 	RunLink     string     `json:"run_link,omitempty"`
 	Description string     `json:"description,omitempty"`
 	ModelID     string     `json:"model_id,omitempty"`

@@ -98,7 +98,7 @@ type RunInputs struct {
 
 // DatasetInput is a dataset with the tags of its use by a run.
 type DatasetInput struct {
-	Tags    []KeyValue `json:"tags,omitempty"`
+	Tags    []KeyValue `json:"tags,omitempty" api:"max=1000"`
 	Dataset Dataset    `json:"dataset" api:"required"`
 }
 
@@ -132,7 +132,7 @@ type ModelOutput struct {
 type CreateExperimentRequest struct {
 	Name             string     `json:"name" api:"required"`
 	ArtifactLocation string     `json:"artifact_location,omitempty"`
-	Tags             []KeyValue `json:"tags,omitempty"`
+	Tags             []KeyValue `json:"tags,omitempty" api:"max=1000"`
 }
 
 // CreateExperimentResponse gives the new experiment's id.
@@ -195,7 +195,7 @@ type CreateRunRequest struct {
 	UserID       string     `json:"user_id,omitempty"`
 	RunName      string     `json:"run_name,omitempty"`
 	StartTime    Opt[int64] `json:"start_time,omitzero"`
-	Tags         []KeyValue `json:"tags,omitempty"`
+	Tags         []KeyValue `json:"tags,omitempty" api:"max=1000"`
 }
 
 // RunResponse carries one run.

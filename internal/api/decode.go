@@ -31,6 +31,7 @@ type field struct {
 	camel    string
 	alias    string // read when name is absent
 	required bool
+	most     int // items of a list; 0 sets no bound
 	kind     valueKind
 	optional bool     // the Go field is an mlflow.Opt
 	enum     []string // by kindEnum: the names, their number being in numbers
@@ -79,6 +80,12 @@ func decoderOf(t reflect.Type) *decoder {
 				f.alias = value
 			case "number":
 				f.numeric = true
+			case "max":
+				n, err := strconv.Atoi(value)
+				if err != nil || f.kind != kindList {
+					panic(fmt.Sprintf("api: %s.%s: max is for lists: %q", t, sf.Name, opt))
+				}
+				f.most = n
 			default:
 				panic(fmt.Sprintf("api: %s.%s: unknown tag %q", t, sf.Name, opt))
 			}
@@ -289,6 +296,10 @@ func (f *field) setList(value any, where string, dst reflect.Value) error {
 	if !ok {
 		return invalid(value, where)
 	}
+	if f.most > 0 && len(items) > f.most {
+		return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "Invalid value for parameter '%s' supplied: a request takes at most %d of them. "+
+			"Got %d. Please split up the request and try again.", where, f.most, len(items))
+	}
 	list := reflect.MakeSlice(dst.Type(), len(items), len(items))
 	for i, item := range items {
 		at := where + "[" + strconv.Itoa(i) + "]"
@@ -389,14 +400,18 @@ func toFloat(value any) (float64, bool) {
 	return f, err == nil
 }
 
-func numberText(value any) (string, bool) {
+// maxNumber bounds a number's text in bytes: the time to convert one exactly grows with the square of its length. The
+// longest exact form of a float64 has 1,077.
+const maxNumber = 1100
+
+func numberText(value any) (text string, ok bool) {
 	switch v := value.(type) {
 	case json.Number:
-		return v.String(), true
+		text, ok = v.String(), true
 	case string:
-		return strings.TrimSpace(v), true
+		text, ok = strings.TrimSpace(v), true
 	}
-	return "", false
+	return text, ok && len(text) <= maxNumber
 }
 
 func toBool(value any) (bool, bool) {

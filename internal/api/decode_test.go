@@ -182,3 +182,84 @@ func FuzzDecodeNeverPanics(f *testing.F) {
 		}
 	})
 }
+
+// The time to read a long number exactly grows with the square of its length: ten million digits took minutes.
+func TestNumbersOfManyDigitsAreRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	call, _ := echo[mlflow.LogMetricRequest](t, http.MethodPost)
+	zeros := strings.Repeat("0", 10_000_000)
+	for name, number := range map[string]string{
+		"fraction":     "1." + zeros + "e18",
+		"whole":        "1" + zeros,
+		"text":         `"1.` + zeros + `e18"`,
+		"big exponent": "1e" + strings.Repeat("9", 1_000_000),
+	} {
+		for _, body := range []string{
+			`{"run_id":"r","key":"k","value":1,"timestamp":` + number + `}`,
+			`{"run_id":"r","key":"k","value":` + number + `,"timestamp":1}`,
+		} {
+			if code, e := call("", body); code != http.StatusBadRequest || e.Code != mlflow.CodeInvalidParameterValue {
+				t.Errorf("%s: %d %s", name, code, e.Code)
+			}
+		}
+	}
+	// What floats and R print is far shorter.
+	if code, e := call("", `{"run_id":"r","key":"k","value":`+"0."+strings.Repeat("1", 1000)+`,"timestamp":1}`); code != http.StatusOK {
+		t.Errorf("a thousand digits: %d %v", code, e)
+	}
+}
+
+func TestBodiesOfVeryManyValuesAreRefused(t *testing.T) {
+	t.Parallel()
+	call, _ := echo[mlflow.SearchRunsRequest](t, http.MethodPost)
+	ids := func(n int) string { return `{"experiment_ids":["1"` + strings.Repeat(`,"1"`, n-1) + `]}` }
+	if code, e := call("", ids(200_000)); code != http.StatusOK {
+		t.Errorf("200,000 experiments: %d %v", code, e)
+	}
+	for name, body := range map[string]string{
+		"experiments": ids(300_000),
+		"keys":        `{"a":1` + strings.Repeat(`,"a":1`, 300_000) + `}`,
+		"lists":       `{"a":[` + strings.Repeat(`[],`, 300_000) + `1]}`,
+	} {
+		if code, e := call("", body); code != http.StatusBadRequest || !strings.Contains(e.Message, "more than 250000 values") {
+			t.Errorf("%s: %d %v", name, code, e)
+		}
+	}
+	// Commas inside of texts are no values.
+	if code, e := call("", `{"filter":"`+strings.Repeat(",", 300_000)+`"}`); code != http.StatusOK {
+		t.Errorf("a text of commas: %d %v", code, e)
+	}
+}
+
+func TestListsThatAreWrittenItemByItemAreBounded(t *testing.T) {
+	t.Parallel()
+	call, got := echo[mlflow.CreateRunRequest](t, http.MethodPost)
+	tags := func(n int) string {
+		return `{"experiment_id":"0","tags":[{"key":"a"}` + strings.Repeat(`,{"key":"a"}`, n-1) + `]}`
+	}
+	if code, e := call("", tags(1000)); code != http.StatusOK || len(got().Tags) != 1000 {
+		t.Errorf("1,000 tags: %d %v", code, e)
+	}
+	if code, e := call("", tags(1001)); code != http.StatusBadRequest || !strings.Contains(e.Message, "'tags' supplied: a request takes at most 1000") {
+		t.Errorf("1,001 tags: %d %v", code, e)
+	}
+}
+
+// A JSON text that holds JSON is read once more, so what is refused outside is refused inside, too.
+func TestJSONInsideATextIsCheckedAsWell(t *testing.T) {
+	t.Parallel()
+	call, _ := echo[mlflow.CreateRunRequest](t, http.MethodPost)
+	for name, inner := range map[string]string{
+		"depth":     `{"a":` + strings.Repeat("[", 65) + strings.Repeat("]", 65) + `}`,
+		"surrogate": `{"run_name":"\ud800"}`,
+		"values":    `{"a":[` + strings.Repeat("1,", 300_000) + `1]}`,
+	} {
+		body, err := json.Marshal(inner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code, e := call("", string(body)); code != http.StatusBadRequest {
+			t.Errorf("%s: %d %v", name, code, e)
+		}
+	}
+}

@@ -19,7 +19,8 @@ import (
 const (
 	defaultBodyLimit = 16 << 20 // bytes
 	batchBodyLimit   = 64 << 20
-	maxDepth         = 64 // nested JSON values
+	maxDepth         = 64      // nested JSON values
+	maxValues        = 250_000 // in a body: each costs a hundred bytes and more until the request is understood
 )
 
 func bodyLimit(path string) int64 {
@@ -114,6 +115,9 @@ func parseObject(body []byte) (map[string]any, error) {
 	}
 	value, ok := parseJSON(body)
 	if text, isText := value.(string); isText {
+		if err := checkText([]byte(text)); err != nil {
+			return nil, err
+		}
 		value, ok = parseJSON([]byte(text))
 		if !ok {
 			return nil, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body must be a JSON object, not a text")
@@ -142,11 +146,17 @@ func parseJSON(body []byte) (any, bool) {
 	return value, true
 }
 
-// checkText refuses what encoding/json would let through or silently replace: values nested deeper than maxDepth and
-// escaped surrogates without a partner.
+// checkText refuses what encoding/json would let through or silently replace: values nested deeper than maxDepth, more than
+// maxValues of them, and escaped surrogates without a partner.
 func checkText(body []byte) error {
-	depth := 0
+	depth, values := 0, 0
 	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case ',', '[', '{':
+			if values++; values > maxValues {
+				return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body holds more than %d values; send it in parts", maxValues)
+			}
+		}
 		switch body[i] {
 		case '[', '{':
 			if depth++; depth > maxDepth {
