@@ -68,7 +68,11 @@ export async function get<T>(path: string, query: Query, signal?: AbortSignal): 
 }
 
 export async function post<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
-  const res = await send(urlOf(base + path), {
+  return await postTo(base + path, body, signal);
+}
+
+async function postTo<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+  const res = await send(urlOf(path), {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
@@ -77,11 +81,16 @@ export async function post<T>(path: string, body: unknown, signal?: AbortSignal)
   return (await res.json()) as T;
 }
 
+const ours = "api/weir/v1/";
+
 /** Calls what is ours, below /api/weir/v1/. */
 export async function getWeir<T>(path: string, query: Query, signal?: AbortSignal): Promise<T> {
-  const res = await send(urlOf(`api/weir/v1/${path}`, query), { signal });
+  const res = await send(urlOf(ours + path, query), { signal });
   return (await res.json()) as T;
 }
+
+export const postWeir = <T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> =>
+  postTo(ours + path, body, signal);
 
 /** Where a run's file is downloaded from. */
 export function artifactUrl(runId: string, path: string): string {

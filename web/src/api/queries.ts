@@ -1,17 +1,20 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { linesOf, type XMode } from "../lib/series";
-import { get, getWeir, post } from "./client";
+import { get, getWeir, post, postWeir } from "./client";
 import type {
   About,
   ChartResponse,
+  CountRunsResponse,
   Experiment,
   ExperimentResponse,
   ListArtifactsResponse,
   ModelVersion,
   ModelVersionsResponse,
+  OverviewResponse,
   RegisteredModel,
   RegisteredModelResponse,
   Run,
+  RunOverviewResponse,
   RunResponse,
   SearchExperimentsResponse,
   SearchRegisteredModelsResponse,
@@ -44,6 +47,20 @@ export const experimentsQuery = (view: ViewType) =>
           post("experiments/search", { max_results: 1000, view_type: view, page_token }, signal),
         (page) => page.experiments,
       ),
+  });
+
+/** How many runs each experiment has, how many of them failed, and when the last one began; by experiment id. */
+export const overviewQuery = (view_type: ViewType) =>
+  queryOptions({
+    queryKey: ["overview", view_type],
+    queryFn: async ({ signal }) => {
+      const { experiments } = await getWeir<OverviewResponse>(
+        "experiments/overview",
+        { view_type },
+        signal,
+      );
+      return new Map(experiments.map((one) => [one.experiment_id, one]));
+    },
   });
 
 export const experimentQuery = (id: string) =>
@@ -85,6 +102,21 @@ export const runsQuery = (search: RunSearch) =>
     placeholderData: keepPreviousData,
   });
 
+/** How many runs a search finds in all, however few of them have come. */
+export const runCountQuery = (search: RunSearch) =>
+  queryOptions({
+    queryKey: ["run-count", search.experimentId, search.filter, search.view],
+    queryFn: async ({ signal }) => {
+      const body = {
+        experiment_ids: [search.experimentId],
+        filter: search.filter,
+        run_view_type: search.view,
+      };
+      return (await postWeir<CountRunsResponse>("runs/count", body, signal)).runs;
+    },
+    placeholderData: keepPreviousData,
+  });
+
 /** Runs by id, among active and deleted ones. */
 export const runsByIdQuery = (experimentIds: readonly string[], ids: readonly string[]) =>
   queryOptions({
@@ -108,6 +140,14 @@ export const runQuery = (id: string) =>
     queryFn: async ({ signal }) => (await get<RunResponse>("runs/get", { run_id: id }, signal)).run,
     // A run that is still going is looked at again; an ended one does not change by itself.
     refetchInterval: (query) => (query.state.data?.info.status === "RUNNING" ? 3000 : false),
+  });
+
+/** A run's experiment, parent, children and the extremes of its metrics. */
+export const runOverviewQuery = (id: string, running: boolean) =>
+  queryOptions({
+    queryKey: ["run-overview", id],
+    queryFn: ({ signal }) => getWeir<RunOverviewResponse>("runs/overview", { run_id: id }, signal),
+    refetchInterval: running ? 3000 : false,
   });
 
 export const artifactsQuery = (runId: string, path: string) =>

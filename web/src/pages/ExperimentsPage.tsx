@@ -4,14 +4,22 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useMemo, useState } from "react";
 import { post } from "../api/client";
-import { experimentsQuery } from "../api/queries";
-import type { Experiment, ViewType } from "../api/types.gen";
+import { experimentsQuery, overviewQuery } from "../api/queries";
+import type { Experiment, ExperimentOverview, ViewType } from "../api/types.gen";
 import { isUserTag } from "../lib/columns";
-import { plural } from "../lib/format";
+import { formatCount, plural } from "../lib/format";
 import { Grid, type GridColumn } from "../ui/Grid";
 import { Ago, Chip, PageHead, useNow } from "../ui/Page";
 import { EmptyState, ErrorState, Loading } from "../ui/states";
 import { SearchBox, Toolbar, ViewSelect } from "../ui/Toolbar";
+import css from "./ExperimentsPage.module.css";
+
+/** An experiment with what is known of its runs, once that has come. */
+interface Listed extends Experiment {
+  runs?: ExperimentOverview;
+}
+
+const none = <span className="muted">–</span>;
 
 const tagOf = (experiment: Experiment, key: string) =>
   experiment.tags?.find((tag) => tag.key === key)?.value;
@@ -50,7 +58,7 @@ function NewExperiment({ close }: { close: () => void }) {
   );
 }
 
-function columnsFor(now: number): GridColumn<Experiment>[] {
+function columnsFor(now: number, known: boolean): GridColumn<Listed>[] {
   return [
     {
       id: "name",
@@ -85,17 +93,39 @@ function columnsFor(now: number): GridColumn<Experiment>[] {
           .map((tag) => <Chip key={tag.key}>{`${tag.key}: ${tag.value}`}</Chip>),
     },
     {
-      id: "last_update_time",
-      header: "Changed",
-      width: 120,
+      id: "runs",
+      header: "Runs",
+      width: 84,
       right: true,
       sortable: true,
-      cell: (e) => <Ago time={e.last_update_time} now={now} />,
+      cell: (e) =>
+        e.runs ? formatCount(e.runs.runs) : known ? <span className="muted">0</span> : null,
+    },
+    {
+      id: "failed",
+      header: "Failed",
+      width: 84,
+      right: true,
+      sortable: true,
+      cell: (e) =>
+        e.runs?.failed ? (
+          <span className={css.failed}>{formatCount(e.runs.failed)}</span>
+        ) : known ? (
+          none
+        ) : null,
+    },
+    {
+      id: "last_run_time",
+      header: "Last run",
+      width: 112,
+      right: true,
+      sortable: true,
+      cell: (e) => (e.runs ? <Ago time={e.runs.last_run_time} now={now} /> : known ? none : null),
     },
     {
       id: "creation_time",
       header: "Created",
-      width: 120,
+      width: 112,
       right: true,
       sortable: true,
       cell: (e) => <Ago time={e.creation_time} now={now} />,
@@ -112,12 +142,17 @@ function columnsFor(now: number): GridColumn<Experiment>[] {
 
 const byName = new Intl.Collator("en", { numeric: true, sensitivity: "base" }).compare;
 
-function sorted(list: Experiment[], id: string, ascending: boolean): Experiment[] {
-  const compare = (a: Experiment, b: Experiment) => {
-    if (id === "name") return byName(a.name, b.name);
-    const key = id === "creation_time" ? "creation_time" : "last_update_time";
-    return (a[key] ?? 0) - (b[key] ?? 0);
-  };
+const sortKeys: Record<string, (e: Listed) => number> = {
+  // Where nothing ran yet, the experiment itself is the last that happened.
+  last_run_time: (e) => e.runs?.last_run_time ?? e.creation_time ?? 0,
+  creation_time: (e) => e.creation_time ?? 0,
+  runs: (e) => e.runs?.runs ?? 0,
+  failed: (e) => e.runs?.failed ?? 0,
+};
+
+function sorted(list: Listed[], id: string, ascending: boolean): Listed[] {
+  const key = sortKeys[id];
+  const compare = (a: Listed, b: Listed) => (key ? key(a) - key(b) : byName(a.name, b.name));
   return [...list].sort((a, b) => (ascending ? compare(a, b) : compare(b, a)));
 }
 
@@ -127,25 +162,30 @@ export function ExperimentsPage() {
   const navigate = useNavigate({ from: "/experiments" });
   const view: ViewType = search.lifecycleFilter === "Deleted" ? "DELETED_ONLY" : "ACTIVE_ONLY";
   const { data, error, refetch } = useQuery(experimentsQuery(view));
-  const [sort, setSort] = useState({ id: "creation_time", ascending: false });
+  const overview = useQuery({ ...overviewQuery(view), refetchInterval: 10_000 });
+  const [sort, setSort] = useState({ id: "last_run_time", ascending: false });
   const [creating, setCreating] = useState(false);
   const now = useNow();
   // Tags stay away where there are none, and after the times where there is little room.
   const narrow = useMediaQuery("(max-width: 640px)", false, { getInitialValueInEffect: false });
   const tagged = data?.some((e) => e.tags?.some((tag) => isUserTag(tag.key))) ?? false;
+  const known = overview.data !== undefined;
   const columns = useMemo(() => {
-    const [name, tags, ...rest] = columnsFor(now);
+    const [name, tags, ...rest] = columnsFor(now, known);
     const own = tagged && tags ? [tags] : [];
     return name ? [name, ...(narrow ? [...rest, ...own] : [...own, ...rest])] : [];
-  }, [now, narrow, tagged]);
+  }, [now, known, narrow, tagged]);
 
   const wanted = (search.q ?? "").toLowerCase();
   const shown = useMemo(() => {
     const found = (data ?? []).filter(
       (e) => !wanted || e.name.toLowerCase().includes(wanted) || e.experiment_id === wanted,
     );
-    return sorted(found, sort.id, sort.ascending);
-  }, [data, wanted, sort]);
+    const listed = found.map((e) => ({ ...e, runs: overview.data?.get(e.experiment_id) }));
+    return sorted(listed, sort.id, sort.ascending);
+  }, [data, overview.data, wanted, sort]);
+  // The order is by the last run, so that the list waits for it rather than jump.
+  const waiting = !data || overview.isLoading;
 
   return (
     <>
@@ -174,7 +214,7 @@ export function ExperimentsPage() {
       </Toolbar>
       {error && !data ? (
         <ErrorState error={error} retry={refetch} />
-      ) : !data ? (
+      ) : waiting ? (
         <Loading />
       ) : shown.length === 0 ? (
         <EmptyState title={wanted ? "No experiment has this name" : "No experiments here"} />

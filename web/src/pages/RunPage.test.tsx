@@ -11,15 +11,6 @@ vi.mock("../ui/Chart", () => ({
   lineColors: { light: [], dark: [] },
 }));
 
-const experiment = {
-  experiment: {
-    experiment_id: "1",
-    name: "diamonds",
-    artifact_location: "",
-    lifecycle_stage: "active",
-  },
-};
-
 const run = makeRun({
   id: "a",
   name: "ranger-03",
@@ -33,8 +24,23 @@ const run = makeRun({
 const val = run.data.metrics?.find((m) => m.key === "val");
 if (val) val.step = 3;
 
+const summary = (key: string, min: number | "NaN", max: number | "NaN") => ({
+  key,
+  value: max,
+  step: 0,
+  first: max,
+  min,
+  max,
+});
+
 const answers = {
-  "experiments/get": () => experiment,
+  "runs/overview": () => ({
+    experiment_name: "diamonds",
+    parent: { run_id: "p", run_name: "grid", status: "FINISHED" },
+    children: [{ run_id: "c", run_name: "fold 1", status: "FAILED" }],
+    children_total: 12,
+    metrics: [summary("odd", "NaN", "NaN"), summary("rmse", 540, 612.5), summary("val", 0.5, 3)],
+  }),
   "runs/get": () => ({ run }),
   "model-versions/search": () => ({}),
   "metrics/chart": () => ({
@@ -63,7 +69,10 @@ describe("the run page", () => {
     const calls = serve(answers);
     open("/experiments/1/runs/a");
     const rows = await screen.findAllByTestId("metric-row");
-    expect(rows.map((row) => row.textContent)).toEqual(["oddNaN0", "rmse541.300", "val0.500003"]);
+    const shown = () => rows.map((row) => row.textContent);
+    await waitFor(() =>
+      expect(shown()).toEqual(["oddNaNNaNNaN0", "rmse541.30540612.500", "val0.500000.5000033"]),
+    );
     expect((await screen.findByTestId("chart")).getAttribute("aria-label")).toBe(
       "val of ranger-03: 4 points, last 0.25000",
     );
@@ -71,6 +80,10 @@ describe("the run page", () => {
     expect(screen.getByText("pricing")).toBeTruthy();
     expect((await screen.findByText("not")).tagName).toBe("STRONG");
     expect(document.querySelector("img")).toBeNull();
+    expect(screen.getByRole("link", { name: "diamonds" })).toBeTruthy();
+    expect(screen.getByRole("link", { name: "grid" }).getAttribute("href")).toContain("/runs/p");
+    expect(screen.getByRole("link", { name: "fold 1" })).toBeTruthy();
+    expect(screen.getByText("and 11 more")).toBeTruthy();
     expect(calls.length).toBeLessThanOrEqual(4);
   });
 

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useRouterState, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo } from "react";
-import { experimentQuery, runQuery, versionsQuery } from "../api/queries";
+import { runOverviewQuery, runQuery, versionsQuery } from "../api/queries";
 import { parentOf, valuesOf } from "../lib/columns";
 import type { RunSearch } from "../router";
 import { ArtifactBrowser } from "../ui/ArtifactBrowser";
@@ -64,7 +64,7 @@ export function RunPage() {
   const tab = useRouterState({ select: (s) => tabOf(s.location.pathname) });
 
   const { data: run, error, refetch } = useQuery(runQuery(runId));
-  const experiment = useQuery(experimentQuery(experimentId));
+  const overview = useQuery(runOverviewQuery(runId, run?.info.status === "RUNNING"));
   // A link into the artifacts spends its requests on folders; who registered what is one tab away.
   const versions = useQuery({
     ...versionsQuery({ run_id: runId }),
@@ -90,7 +90,7 @@ export function RunPage() {
 
   if (error && !run) return <ErrorState error={error} retry={refetch} />;
 
-  const parent = run ? parentOf(run) : undefined;
+  const parent = overview.data?.parent?.run_id ?? (run && parentOf(run));
   const name = run ? run.info.run_name || runId : "";
   const setView = (change: RunSearch) =>
     navigate({
@@ -105,13 +105,13 @@ export function RunPage() {
         crumbs={[
           { label: "Experiments", link: { to: "/experiments" } },
           {
-            label: experiment.data?.name ?? experimentId,
+            label: overview.data?.experiment_name ?? experimentId,
             link: { to: "/experiments/$experimentId", params: { experimentId } },
           },
           ...(parent
             ? [
                 {
-                  label: "parent run",
+                  label: overview.data?.parent?.run_name || "parent run",
                   link: {
                     to: "/experiments/$experimentId/runs/$runId" as const,
                     params: { experimentId, runId: parent },
@@ -162,9 +162,15 @@ export function RunPage() {
           }
         />
       ) : tab === "overview" ? (
-        <RunOverview run={run} view={search} onView={setView} />
+        <RunOverview run={run} overview={overview.data} view={search} onView={setView} />
       ) : (
-        <RunMetrics run={run} system={tab === "system-metrics"} view={search} onView={setView} />
+        <RunMetrics
+          run={run}
+          overview={overview.data}
+          system={tab === "system-metrics"}
+          view={search}
+          onView={setView}
+        />
       )}
     </>
   );

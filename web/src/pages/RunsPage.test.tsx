@@ -52,6 +52,26 @@ describe("the runs page", () => {
     expect(document.title).toBe("diamonds · Weir");
   });
 
+  it("tells the true total while only some runs have come", async () => {
+    const calls = serve({
+      "experiments/get": () => experiment,
+      "runs/search": ({ body }) =>
+        body.page_token
+          ? { status: 503, error_code: "TEMPORARILY_UNAVAILABLE", message: "busy" }
+          : { runs, next_page_token: "more" },
+      "runs/count": () => ({ runs: 10_000 }),
+    });
+    open("/experiments/1?searchFilter=metrics.rmse > 1");
+    expect(await screen.findByText("10 000 runs")).toBeTruthy();
+    expect(calls.find((c) => c.path === "runs/count")?.body).toMatchObject({
+      experiment_ids: ["1"],
+      filter: "metrics.rmse > 1",
+      run_view_type: "ACTIVE_ONLY",
+    });
+    // The page behind was refused once and is not asked for over and over.
+    expect(calls.filter((c) => c.path === "runs/search").length).toBe(2);
+  });
+
   it("sorts on the server and keeps the order in the URL", async () => {
     const calls = serve({ "experiments/get": () => experiment, "runs/search": () => ({ runs }) });
     const { router, user } = open("/experiments/1");

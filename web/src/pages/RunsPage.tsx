@@ -4,7 +4,13 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import type { RowSelectionState } from "@tanstack/react-table";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { ApiError } from "../api/client";
-import { experimentQuery, runsByIdQuery, runsQuery } from "../api/queries";
+import {
+  experimentQuery,
+  type RunSearch,
+  runCountQuery,
+  runsByIdQuery,
+  runsQuery,
+} from "../api/queries";
 import type { Run } from "../api/types.gen";
 import { defaultColumns, exampleFilter, orderClause, orderColumn } from "../lib/columns";
 import { plural } from "../lib/format";
@@ -54,13 +60,14 @@ export function RunsPage() {
   const deleted = search.lifecycleFilter?.toLowerCase() === "deleted";
 
   const experiment = useQuery(experimentQuery(experimentId));
+  const asked: RunSearch = {
+    experimentId,
+    filter,
+    orderBy: search.orderByKey ? orderClause(sort.id, sort.ascending) : "",
+    view: deleted ? "DELETED_ONLY" : "ACTIVE_ONLY",
+  };
   const query = useInfiniteQuery({
-    ...runsQuery({
-      experimentId,
-      filter,
-      orderBy: search.orderByKey ? orderClause(sort.id, sort.ascending) : "",
-      view: deleted ? "DELETED_ONLY" : "ACTIVE_ONLY",
-    }),
+    ...runsQuery(asked),
     // While one page holds all runs, a new one appears by itself.
     refetchInterval: ({ state }) => (state.data?.pages.length === 1 ? 5000 : false),
   });
@@ -82,7 +89,13 @@ export function RunsPage() {
     [runs, parents.data, search.flat],
   );
 
-  const { hasNextPage, isFetchingNextPage, fetchNextPage } = query;
+  const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = query;
+  // What has come is all there is, or else the server counts.
+  const count = useQuery({
+    ...runCountQuery(asked),
+    enabled: hasNextPage && !query.isPlaceholderData,
+  });
+  const total = hasNextPage ? count.data : data && runs.length;
   const chosen = Object.keys(selection).filter((id) => selection[id]);
   const filterError =
     query.error instanceof ApiError && query.error.status === 400 ? query.error : undefined;
@@ -139,11 +152,7 @@ export function RunsPage() {
           Compare{chosen.length > 1 ? ` ${chosen.length}` : ""}
         </Button>
         <span className="muted num" style={{ marginLeft: "auto" }} aria-live="polite">
-          {data
-            ? hasNextPage
-              ? `first ${plural(runs.length, "run")}`
-              : plural(runs.length, "run")
-            : ""}
+          {total === undefined ? "" : plural(total, "run")}
         </span>
       </Toolbar>
       {query.error && !data && !filterError ? (
@@ -177,6 +186,7 @@ export function RunsPage() {
       ) : (
         <RunTable
           rows={rows}
+          total={search.flat ? total : undefined}
           sample={first}
           columns={columns}
           nested={!search.flat}
@@ -196,7 +206,7 @@ export function RunsPage() {
             })
           }
           onEnd={() => {
-            if (hasNextPage && !isFetchingNextPage) fetchNextPage();
+            if (hasNextPage && !isFetchingNextPage && !isFetchNextPageError) fetchNextPage();
           }}
         />
       )}

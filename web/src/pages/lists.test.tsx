@@ -12,9 +12,12 @@ const experiment = (id: string, name: string, created: number) => ({
   last_update_time: created,
 });
 
+const noOverview = { "experiments/overview": () => ({ experiments: [] }) };
+
 describe("the experiment list", () => {
   it("lists the newest first, of all pages, and narrows as one types", async () => {
     serve({
+      ...noOverview,
       "experiments/search": ({ body }) =>
         body.page_token
           ? { experiments: [experiment("2", "churn", 2)] }
@@ -32,9 +35,29 @@ describe("the experiment list", () => {
     expect(screen.getByText("1 experiment")).toBeTruthy();
   });
 
+  it("counts runs and failures, and puts what ran last first", async () => {
+    serve({
+      "experiments/search": () => ({
+        experiments: [experiment("1", "old but busy", 1), experiment("2", "new", 50)],
+      }),
+      "experiments/overview": () => ({
+        experiments: [{ experiment_id: "1", runs: 1234, failed: 7, last_run_time: 99 }],
+      }),
+    });
+    open("/experiments");
+    const [first, second] = await screen.findAllByTestId("experiment-row");
+    const cells = (row?: HTMLElement) =>
+      within(row as HTMLElement)
+        .getAllByRole("gridcell")
+        .map((cell) => cell.textContent);
+    expect(cells(first).slice(0, 3)).toEqual(["old but busy", "1\u202f234", "7"]);
+    expect(cells(second).slice(0, 3)).toEqual(["new", "0", "–"]);
+  });
+
   it("offers another try when the server fails", async () => {
     let broken = true;
     serve({
+      ...noOverview,
       "experiments/search": () =>
         broken
           ? { status: 500, error_code: "INTERNAL_ERROR", message: "internal error" }

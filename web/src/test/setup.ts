@@ -1,5 +1,8 @@
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach } from "vitest";
+
+// A busy machine is slow, not wrong.
+configure({ asyncUtilTimeout: 5000 });
 
 // What jsdom lacks and the components ask for. Sizes are given, since nothing is laid out here: without a height the
 // virtual lists would show no rows.

@@ -165,6 +165,8 @@ const lastColumns: GridColumn<RunNode>[] = [
 
 interface RunTableProps {
   rows: RunNode[];
+  /** How many rows there are in all, when that is known and more than have come. */
+  total?: number;
   /** Some of the runs, from which widths and decimal places are taken. */
   sample: Run[];
   columns: string[];
@@ -197,6 +199,7 @@ export function RunTable(props: RunTableProps) {
       testId="run-table"
       rowTestId="run-row"
       rows={props.rows}
+      total={props.total}
       columns={grid}
       rowId={(node) => node.run.info.run_id}
       subRows={props.nested ? (node) => node.children : undefined}

@@ -1,5 +1,5 @@
 import { useMemo, useState } from "react";
-import type { Metric } from "../../api/types.gen";
+import type { Metric, MetricSummary } from "../../api/types.gen";
 import { formatCount, toNumber } from "../../lib/format";
 import { Grid, type GridColumn } from "../../ui/Grid";
 import { Section } from "../../ui/Page";
@@ -9,49 +9,69 @@ import { SearchBox } from "../../ui/Toolbar";
 interface MetricListProps {
   title: string;
   metrics: Metric[];
+  /** The extremes, when they have come. */
+  summaries?: MetricSummary[];
   chosen?: string;
   onChoose: (key: string) => void;
 }
 
-const columns: GridColumn<Metric>[] = [
+interface Row {
+  metric: Metric;
+  summary?: MetricSummary;
+}
+
+const extreme = (id: "min" | "max", header: string): GridColumn<Row> => ({
+  id,
+  header,
+  width: 82,
+  right: true,
+  cell: ({ summary }) => (summary ? <Num value={toNumber(summary[id])} /> : null),
+});
+
+const columns: GridColumn<Row>[] = [
   {
     id: "key",
     header: "Metric",
-    width: 130,
+    width: 120,
     grow: true,
-    cell: (m) => (
-      <span className="truncate" title={m.key}>
-        {m.key}
+    cell: ({ metric: { key } }) => (
+      <span className="truncate" title={key}>
+        {key}
       </span>
     ),
   },
   {
     id: "value",
-    header: "Last value",
-    width: 130,
+    header: "Last",
+    width: 86,
     right: true,
-    cell: (m) => <Num value={toNumber(m.value)} />,
+    cell: ({ metric }) => <Num value={toNumber(metric.value)} />,
   },
+  extreme("min", "Min"),
+  extreme("max", "Max"),
   {
     id: "step",
     header: "At step",
-    width: 84,
+    width: 74,
     right: true,
-    cell: (m) => <span className="muted">{formatCount(m.step)}</span>,
+    cell: ({ metric }) => <span className="muted">{formatCount(metric.step)}</span>,
   },
 ];
 
 const byKey = new Intl.Collator("en", { numeric: true }).compare;
 
-/** The metrics of a run with their latest values; moving through the list moves the chart beside it. */
-export function MetricList({ title, metrics, chosen, onChoose }: MetricListProps) {
+/** The metrics of a run with their latest, least and greatest values; moving through the list moves the chart beside it. */
+export function MetricList(props: MetricListProps) {
+  const { title, metrics, summaries, chosen, onChoose } = props;
   const [search, setSearch] = useState("");
-  const shown = useMemo(() => {
+  const shown = useMemo((): Row[] => {
     const wanted = search.toLowerCase();
+    const known = new Map(summaries?.map((s) => [s.key, s]));
     return metrics
       .filter((m) => m.key.toLowerCase().includes(wanted))
-      .sort((a, b) => byKey(a.key, b.key));
-  }, [metrics, search]);
+      .sort((a, b) => byKey(a.key, b.key))
+      .map((metric) => ({ metric, summary: known.get(metric.key) }));
+  }, [metrics, summaries, search]);
   return (
     <Section
       title={title}
@@ -65,10 +85,10 @@ export function MetricList({ title, metrics, chosen, onChoose }: MetricListProps
         label={title}
         rows={shown}
         columns={columns}
-        rowId={(m) => m.key}
+        rowId={(row) => row.metric.key}
         rowTestId="metric-row"
         activeId={chosen}
-        onActive={(m) => onChoose(m.key)}
+        onActive={(row) => onChoose(row.metric.key)}
       />
     </Section>
   );

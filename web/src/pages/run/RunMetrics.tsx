@@ -1,5 +1,5 @@
 import { useMemo } from "react";
-import type { Run } from "../../api/types.gen";
+import type { Run, RunOverviewResponse } from "../../api/types.gen";
 import type { RunSearch } from "../../router";
 import { ChartPanel } from "../../ui/ChartPanel";
 import { Section } from "../../ui/Page";
@@ -9,13 +9,14 @@ import css from "./Run.module.css";
 
 interface RunMetricsProps {
   run: Run;
+  overview?: RunOverviewResponse;
   system: boolean;
   view: RunSearch;
   onView: (change: RunSearch) => void;
 }
 
 /** The metrics beside a large chart of the chosen one. */
-export function RunMetrics({ run, system, view, onView }: RunMetricsProps) {
+export function RunMetrics({ run, overview, system, view, onView }: RunMetricsProps) {
   const metrics = useMemo(
     () => (run.data.metrics ?? []).filter((m) => m.key.startsWith("system/") === system),
     [run, system],
@@ -30,6 +31,7 @@ export function RunMetrics({ run, system, view, onView }: RunMetricsProps) {
       <MetricList
         title={system ? "System metrics" : "Metrics"}
         metrics={metrics}
+        summaries={overview?.metrics}
         chosen={chosen?.key}
         onChoose={(metric) => onView({ metric, from: undefined, to: undefined })}
       />

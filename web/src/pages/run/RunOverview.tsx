@@ -1,10 +1,13 @@
+import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useMemo, useState } from "react";
-import type { DatasetInput, KeyValue, Run } from "../../api/types.gen";
+import type { DatasetInput, KeyValue, Run, RunOverviewResponse } from "../../api/types.gen";
 import { isUserTag, valuesOf } from "../../lib/columns";
+import { formatCount } from "../../lib/format";
 import type { RunSearch } from "../../router";
 import { ChartPanel } from "../../ui/ChartPanel";
 import { Grid, type GridColumn } from "../../ui/Grid";
 import { Chip, Section } from "../../ui/Page";
+import { Status } from "../../ui/Status";
 import { SearchBox } from "../../ui/Toolbar";
 import { MetricList } from "./MetricList";
 import css from "./Run.module.css";
@@ -84,16 +87,42 @@ function Datasets({ inputs }: { inputs: DatasetInput[] }) {
   );
 }
 
+function NestedRuns(props: { experimentId: string; overview: RunOverviewResponse }) {
+  const { children, children_total: total } = props.overview;
+  return (
+    <Section title="Nested runs" aside={<span className="muted num">{formatCount(total)}</span>}>
+      <ul className={`${css.plain} ${css.nested}`}>
+        {children.map((child) => (
+          <li key={child.run_id}>
+            <Status status={child.status} />
+            <Link
+              to="/experiments/$experimentId/runs/$runId"
+              params={{ experimentId: props.experimentId, runId: child.run_id }}
+              className="truncate"
+            >
+              {child.run_name || child.run_id}
+            </Link>
+          </li>
+        ))}
+        {total > children.length ? (
+          <li className="muted">and {formatCount(total - children.length)} more</li>
+        ) : null}
+      </ul>
+    </Section>
+  );
+}
+
 const noPairs: KeyValue[] = [];
 
 interface RunOverviewProps {
   run: Run;
+  overview?: RunOverviewResponse;
   view: RunSearch;
   onView: (change: RunSearch) => void;
 }
 
 /** The first screen of a run: its metrics with a curve beside them, then params, tags, data and note. */
-export function RunOverview({ run, view, onView }: RunOverviewProps) {
+export function RunOverview({ run, overview, view, onView }: RunOverviewProps) {
   const metrics = useMemo(
     () => (run.data.metrics ?? []).filter((m) => !m.key.startsWith("system/")),
     [run],
@@ -112,6 +141,7 @@ export function RunOverview({ run, view, onView }: RunOverviewProps) {
           <MetricList
             title="Metrics"
             metrics={metrics}
+            summaries={overview?.metrics}
             chosen={chosen?.key}
             onChoose={(metric) => onView({ metric, from: undefined, to: undefined })}
           />
@@ -143,6 +173,9 @@ export function RunOverview({ run, view, onView }: RunOverviewProps) {
                 </Suspense>
               </div>
             </Section>
+          ) : null}
+          {overview && overview.children.length > 0 ? (
+            <NestedRuns experimentId={run.info.experiment_id} overview={overview} />
           ) : null}
           {datasets.length > 0 ? <Datasets inputs={datasets} /> : null}
           <Pairs title="Tags" pairs={tags} none="No tags." />
