@@ -114,7 +114,7 @@ func writePoints(tx *sqldb.Tx, run, key int64, points []series.Point) error {
 	if len(points) >= blockFrom {
 		return insertBlock(tx, run, key, points)
 	}
-	seq, err := lastSeq(tx, `select seq from tail where run_id = $1 and key_id = $2 order by seq desc limit 1`, run, key)
+	seq, err := lastSeq(tx, `select seq from tail where run_id = cast($1 as bigint) and key_id = cast($2 as bigint) order by seq desc limit 1`, run, key)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,8 @@ func readTail(tx *sqldb.Tx, run, key int64) ([]series.Point, error) {
 }
 
 // lastSeq gives the greatest sequence number of a metric, 0 when it has none. The query asks for the last row and not for
-// max(seq): SQLite prepares such a statement anew for each value that is bound to it.
+// max(seq), and casts its parameters: SQLite's planner looks at the values of plain ones, so it prepares such a statement
+// anew for each value that is bound to it, which costs more than the statement.
 func lastSeq(tx *sqldb.Tx, query string, run, key int64) (seq int64, err error) {
 	err = tx.QueryRow(query, run, key).Scan(&seq)
 	if errors.Is(err, sqldb.ErrNoRows) {
@@ -176,7 +177,7 @@ func lastSeq(tx *sqldb.Tx, query string, run, key int64) (seq int64, err error) 
 }
 
 func insertBlock(tx *sqldb.Tx, run, key int64, points []series.Point) error {
-	seq, err := lastSeq(tx, `select seq from seg where run_id = $1 and key_id = $2 order by seq desc limit 1`, run, key)
+	seq, err := lastSeq(tx, `select seq from seg where run_id = cast($1 as bigint) and key_id = cast($2 as bigint) order by seq desc limit 1`, run, key)
 	if err != nil {
 		return err
 	}
