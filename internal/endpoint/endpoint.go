@@ -110,6 +110,7 @@ type Endpoint struct {
 	startErr error          // why the model cannot be served
 
 	readyWorkers atomic.Int32
+	spareWorkers atomic.Int32
 	running      atomic.Int32 // jobs that workers have in hand
 	startFaults  atomic.Int32 // failed starts since the last good one
 	stats        stats
@@ -300,7 +301,8 @@ func (e *Endpoint) Close(ctx context.Context) error {
 	e.slots.Wait()
 	refuse() // what a slot put back
 	<-drained
-	return errors.Join(err, e.held.Close(), os.RemoveAll(e.temp))
+	_ = e.held.Close() // a second call finds it closed
+	return errors.Join(err, os.RemoveAll(e.temp))
 }
 
 func errStopping() error {

@@ -99,6 +99,7 @@ func (e *Endpoint) metrics(w http.ResponseWriter, _ *http.Request) {
 		{"joined_requests_total", "counter", "Requests that were predicted together with others.", s.joined.Load()},
 		{"workers_replaced_total", "counter", "R processes that others took the place of.", s.replaced.Load()},
 		{"workers_ready", "gauge", "R processes that can predict.", int64(e.readyWorkers.Load())},
+		{"spare_workers", "gauge", "R processes that wait to take the place of one that dies.", int64(e.spareWorkers.Load())},
 		{"workers", "gauge", "R processes that there should be.", int64(e.cfg.Workers)},
 		{"requests_running", "gauge", "Requests that R processes have in hand.", int64(e.running.Load())},
 		{"requests_waiting", "gauge", "Requests that wait for an R process.", int64(waiting)},

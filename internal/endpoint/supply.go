@@ -31,9 +31,12 @@ func (e *Endpoint) keepSpare() {
 			continue
 		}
 		fault = 0
+		e.spareWorkers.Add(1)
 		select {
 		case e.spares <- w:
+			e.spareWorkers.Add(-1)
 		case <-w.exited:
+			e.spareWorkers.Add(-1)
 			w.stop(0)
 			if !e.pause(1) {
 				return

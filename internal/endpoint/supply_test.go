@@ -50,8 +50,7 @@ func TestASpareTakesThePlaceOfADeadWorkerAtOnce(t *testing.T) {
 	ask := func(do string) (int, string) { return post(t, server, "/invocation", "application/json", do) }
 	for range 3 {
 		first := pidOf(t, ask)
-		// The spare is there once this server has two processes.
-		await(t, func() bool { return len(e.workersReady()) == 2 })
+		await(t, func() bool { return e.spareWorkers.Load() == 1 })
 		if status, _ := ask(order("quit")); status != 502 {
 			t.Errorf("quit: %d", status)
 		}
@@ -63,12 +62,6 @@ func TestASpareTakesThePlaceOfADeadWorkerAtOnce(t *testing.T) {
 			t.Errorf("the next answer came after %s", took)
 		}
 	}
-}
-
-// workersReady lists the temporary folders of workers.
-func (e *Endpoint) workersReady() []string {
-	dirs, _ := filepath.Glob(filepath.Join(e.temp, "worker-*", "Rtmp*"))
-	return dirs
 }
 
 func TestAWorkerThatGrowsIsReplaced(t *testing.T) {
