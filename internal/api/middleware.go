@@ -25,6 +25,9 @@ type Guard struct {
 	AllowedOrigins []string
 	// FrameOptions is the X-Frame-Options header; empty is SAMEORIGIN, "NONE" sends none.
 	FrameOptions string
+	// OwnPagesOnly refuses the pages of other servers of this machine, too: a server that only one user may reach sets a
+	// cookie, and a browser sends that along for every page of the same host, whatever its port and whoever's it is.
+	OwnPagesOnly bool
 	// Off turns the host and origin checks off.
 	Off bool
 }
@@ -109,6 +112,9 @@ func matchesAny(patterns []string, text string) bool {
 func (g Guard) checkOrigin(w http.ResponseWriter, r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	allowed := g.originAllowed(origin, r.Host)
+	if origin == "" && r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		allowed = false // a browser says so itself
+	}
 	if origin != "" && allowed {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", origin)
@@ -147,6 +153,9 @@ func (g Guard) originAllowed(origin, host string) bool {
 	}
 	if u.Host == host {
 		return true
+	}
+	if g.OwnPagesOnly {
+		return false
 	}
 	name := u.Hostname()
 	return name == "localhost" || name == "127.0.0.1" || name == "::1"

@@ -200,6 +200,8 @@ func TestGuardChecksHostAndOrigin(t *testing.T) {
 		{"POST", "Origin", "https://evil.example", 403},
 		{"POST", "Origin", "http://localhost.evil.example", 403},
 		{"POST", "Origin", "null", 403},
+		{"POST", "Sec-Fetch-Site", "cross-site", 403},
+		{"POST", "Sec-Fetch-Site", "same-origin", 200},
 		{"GET", "Origin", "https://evil.example", 200},
 		{"OPTIONS", "Origin", "https://evil.example", 204},
 	}
