@@ -122,7 +122,9 @@ func (s *Server) build(ctx context.Context) error {
 	if s.config.ArtifactsOnly {
 		handler = artifactsOnly(handler)
 	}
-	s.handler = s.config.Guard.Wrap(api.LogRequests(s.config.SlowRequest, limitSilence(handler)))
+	guard := s.config.Guard
+	guard.OwnPagesOnly = s.config.Lease
+	s.handler = guard.Wrap(api.LogRequests(s.config.SlowRequest, limitSilence(handler)))
 	return nil
 }
 
