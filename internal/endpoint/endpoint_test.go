@@ -41,6 +41,8 @@ func TestEveryInputFormatGivesRsPredictions(t *testing.T) {
 			{"/invocations/", "application/json", `{"columns": ["wt", "hp", "qsec"], "data": [[2.5, 100, 17], [3, 110, 18.5]]}`},
 			{"/invocations", "text/csv", "wt,hp,qsec\n2.5,100,17\n3,110,18.5\n"},
 			{"/invocations", "text/csv; charset=utf-8; header=present", "\"wt\", \"hp\", \"qsec\"\n2.5, 100, 17\n3, 110, 18.5\n"},
+			{"/invocations", "application/jsonl", "{\"wt\": 2.5, \"hp\": 100, \"qsec\": 17}\n{\"qsec\": 18.5, \"wt\": 3, \"hp\": 110}\n"},
+			{"/invocations", "application/x-ndjson; charset=utf-8", "{\"wt\": 2.5, \"hp\": 100, \"qsec\": 17}\r\n\r\n{\"qsec\": 18.5, \"wt\": 3, \"hp\": 110}"},
 			{"/predict", "application/x-www-form-urlencoded", `{"wt": [2.5, 3], "hp": [100, 110], "qsec": [17, 18.5]}`},
 			{"/invocation", "application/json", `[{"wt": 2.5, "hp": 100, "qsec": 17}, {"wt": 3, "hp": 110, "qsec": 18.5}]`},
 		} {
@@ -146,7 +148,7 @@ func TestStatusCodes(t *testing.T) {
 		{signed, "/invocations", "application/json", `[{"wt": 1, "hp": 2, "qsec": "x"}]`, 400, "INVALID_PARAMETER_VALUE", `column "qsec", row 1: "x" is not a double`},
 		{signed, "/invocations", "text/csv", "wt,hp,qsec\n1,2\n", 400, "INVALID_PARAMETER_VALUE", "row 1 (line 2) has 2 fields"},
 		{signed, "/invocations", "text/plain", "x", 415, "UNSUPPORTED_MEDIA_TYPE", `"text/plain" is not supported`},
-		{signed, "/invocations", "", "{}", 415, "UNSUPPORTED_MEDIA_TYPE", "send application/json or text/csv"},
+		{signed, "/invocations", "", "{}", 415, "UNSUPPORTED_MEDIA_TYPE", "send application/json, application/jsonl or text/csv"},
 		{signed, "/invocations", "application/json; charset=utf-16", "{}", 415, "UNSUPPORTED_MEDIA_TYPE", "utf-16"},
 		{signed, "/invocations", "application/json", strings.Repeat(" ", 1001), 413, "PAYLOAD_TOO_LARGE", "more than 1000 bytes"},
 		{signed, "/nowhere", "application/json", "{}", 404, "ENDPOINT_NOT_FOUND", "no route /nowhere"},
@@ -256,6 +258,33 @@ func TestWhatRSees(t *testing.T) {
 	latin1 := "[{\"do\": \"eval\", \"code\": \"x$t\", \"t\": \"\xe9\"}]"
 	if status, got := post(t, server, "/invocation", "application/json; charset=ISO-8859-1", latin1); status != 200 || got != `["é"]` {
 		t.Errorf("latin1: %d %s", status, got)
+	}
+}
+
+func TestColumnsReachRAsTheSignatureSays(t *testing.T) {
+	t.Parallel()
+	_, server := serve(t, "typed", nil)
+	want := `["structure(list(day = structure(c(20454, NA), class = \"Date\"), at = structure(c(1767225600, NA), class = c(\"POSIXct\", \"POSIXt\"), tzone = \"UTC\"), kind = structure(c(2L, NA), levels = c(\"b\", \"a\"), class = \"factor\"), n = c(3L, NA)), class = \"data.frame\", row.names = c(NA, -2L))"]`
+	for contentType, body := range map[string]string{
+		"application/json":  `[{"day": "2026-01-01", "at": "2026-01-01T00:00:00Z", "kind": "a", "n": 3.0}, {}]`,
+		"application/jsonl": "{\"day\": \"2026-01-01T00:00:00Z\", \"at\": \"2026-01-01\", \"kind\": \"a\", \"n\": 3}\n{}\n",
+		"text/csv":          "day,at,kind,n\n2026-01-01,2026-01-01 00:00:00,a,3\nNA,NA,NA,NA\n",
+	} {
+		if status, got := post(t, server, "/invocation", contentType, body); status != 200 || got != want {
+			t.Errorf("%s: %d %s\nwant %s", contentType, status, got, want)
+		}
+	}
+	for row, fault := range map[string]string{
+		`{"day": "2026-01-01T10:00:00Z", "at": null, "kind": "a", "n": 1}`: `column \"day\", row 2: \"2026-01-01T10:00:00Z\" is a time`,
+		`{"day": "01.02.2026", "at": null, "kind": "a", "n": 1}`:           `column \"day\", row 2: \"01.02.2026\" is not a date`,
+		`{"day": null, "at": null, "kind": "z", "n": 1}`:                   `column \"kind\", row 2: \"z\" is not one of the levels \"b\", \"a\"`,
+		`{"day": null, "at": null, "kind": "a", "n": 1.5}`:                 `column \"n\", row 2: 1.5 is not a long`,
+		`[1]`: `row 2 is not an object`, `{"day": null} {"day": null}`: "after the value of a line", `{"day": `: "not JSON",
+	} {
+		body := `{"day": null, "at": null, "kind": "b", "n": 1}` + "\n" + row
+		if status, got := post(t, server, "/invocations", "application/jsonl", body); status != 400 || !strings.Contains(got, fault) {
+			t.Errorf("%s: %d %s, want %s", row, status, got, fault)
+		}
 	}
 }
 

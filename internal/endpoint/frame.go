@@ -52,6 +52,8 @@ func vector(c *model.Column) rds.Value {
 	case model.Time:
 		return &rds.Double{V: doubles(c), Attrs: rds.Attrs{
 			{Name: "class", Value: rds.Strings("POSIXct", "POSIXt")}, {Name: "tzone", Value: rds.Strings("UTC")}}}
+	case model.Day:
+		return &rds.Double{V: doubles(c), Attrs: rds.Attrs{{Name: "class", Value: rds.Strings("Date")}}}
 	case model.Text:
 		v := make([]rds.Str, c.Len())
 		for i, s := range c.Str {

@@ -175,7 +175,7 @@ func tooLarge(limit int64) error {
 func (e *Endpoint) parse(contentType string, body []byte, bare bool) (*model.Input, error) {
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil && media == "" {
-		return nil, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the content type %q is not supported; send application/json or text/csv", contentType)
+		return nil, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the content type %q is not supported; send application/json, application/jsonl or text/csv", contentType)
 	}
 	switch charset := strings.ToLower(params["charset"]); charset {
 	case "", "utf-8", "utf8", "us-ascii":
@@ -193,8 +193,10 @@ func (e *Endpoint) parse(contentType string, body []byte, bare bool) (*model.Inp
 		return model.ParseJSON(body, e.model.Signature, bare)
 	case "text/csv":
 		return model.ParseCSV(body, e.model.Signature)
+	case "application/jsonl", "application/json-lines", "application/jsonlines", "application/x-ndjson", "application/ndjson", "application/x-jsonlines":
+		return model.ParseJSONLines(body, e.model.Signature)
 	}
-	return nil, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the content type %q is not supported; send application/json or text/csv", media)
+	return nil, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the content type %q is not supported; send application/json, application/jsonl or text/csv", media)
 }
 
 // answer predicts and renders the body of the answer.

@@ -64,7 +64,7 @@ func joinable(c *model.Column, j joining) bool {
 	switch c.Kind {
 	case model.Empty:
 		return false
-	case model.Text, model.Time:
+	case model.Text, model.Time, model.Day:
 		if j != joinAll {
 			return false
 		}

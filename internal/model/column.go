@@ -17,14 +17,15 @@ const (
 	Text
 	Factor
 	Time
+	Day
 )
 
 func (k Kind) String() string {
-	return [...]string{"empty", "logical", "integer", "double", "string", "factor", "datetime"}[k]
+	return [...]string{"empty", "logical", "integer", "double", "string", "factor", "datetime", "date"}[k]
 }
 
 // Column is a named vector. Which slice is used follows from Kind: Num for Logical (0 or 1), Integer, Double, Factor
-// (0-based level) and Time (seconds since the epoch, UTC); Str for Text. A missing value is marked in Null.
+// (0-based level), Time (seconds since the epoch, UTC) and Day (days since the epoch); Str for Text. A missing value is marked in Null.
 type Column struct {
 	Name   string
 	Kind   Kind

@@ -291,40 +291,45 @@ func (p *parser) rows(s *scanner, fixed bool) {
 	}
 	start := s.i
 	for row := 0; ; row++ {
-		if s.peek() != '[' {
-			panic(badInput("row %d is not a list", row+1))
-		}
-		n := 0
-		if s.open('[', ']') {
-			for {
-				if n == len(p.in.Columns) {
-					if row > 0 || fixed {
-						panic(badInput("row %d has more than %d values", row+1, n))
-					}
-					name := "V" + strconv.Itoa(n+1)
-					if p.sig != nil && n < len(p.sig.Inputs) && p.sig.Inputs[n].Name != "" {
-						name = p.sig.Inputs[n].Name
-					}
-					p.add(name)
-				}
-				s.cell(p.in.Columns[n], row)
-				n++
-				if !s.next(']') {
-					break
-				}
-			}
-		}
+		p.row(s, row, fixed)
 		if row == 0 {
 			p.reserve(len(s.b)-s.i, s.i-start)
 		}
-		if n < len(p.in.Columns) {
-			panic(badInput("row %d has %d values for %d columns", row+1, n, len(p.in.Columns)))
-		}
-		p.in.Rows = row + 1
 		if !s.next(']') {
 			return
 		}
 	}
+}
+
+// row reads one list of cells.
+func (p *parser) row(s *scanner, row int, fixed bool) {
+	if s.peek() != '[' {
+		panic(badInput("row %d is not a list", row+1))
+	}
+	n := 0
+	if s.open('[', ']') {
+		for {
+			if n == len(p.in.Columns) {
+				if row > 0 || fixed {
+					panic(badInput("row %d has more than %d values", row+1, n))
+				}
+				name := "V" + strconv.Itoa(n+1)
+				if p.sig != nil && n < len(p.sig.Inputs) && p.sig.Inputs[n].Name != "" {
+					name = p.sig.Inputs[n].Name
+				}
+				p.add(name)
+			}
+			s.cell(p.in.Columns[n], row)
+			n++
+			if !s.next(']') {
+				break
+			}
+		}
+	}
+	if n < len(p.in.Columns) {
+		panic(badInput("row %d has %d values for %d columns", row+1, n, len(p.in.Columns)))
+	}
+	p.in.Rows = row + 1
 }
 
 // reserve makes room for the rows that the rest of the body is likely to hold, by the bytes of the first one.
@@ -404,46 +409,90 @@ func (p *parser) columns(s *scanner, fields []field) {
 	}
 }
 
-// records reads [{"name": value}]. Keys mostly come in the same order, so the expected column is tried first.
+// records reads [{"name": value}].
 func (p *parser) records(s *scanner) {
 	p.haveNames = true
-	p.index = map[string]int{}
 	s.open('[', ']')
 	for row := 0; ; row++ {
-		if s.peek() != '{' {
-			panic(badInput("row %d is not an object", row+1))
-		}
-		expected := 0
-		if s.open('{', '}') {
-			for {
-				raw, escaped := s.rawString()
-				var c *Column
-				if expected < len(p.in.Columns) && !escaped && string(raw) == p.in.Columns[expected].Name {
-					c = p.in.Columns[expected]
-				} else {
-					c, expected = p.column(s.unescape(raw, escaped), row)
-				}
-				expected++
-				s.expect(':')
-				if c.n > row {
-					panic(badInput("column %q appears twice in row %d", c.Name, row+1))
-				}
-				s.cell(c, row)
-				if !s.next('}') {
-					break
-				}
-			}
-		}
-		for _, c := range p.in.Columns {
-			if c.n <= row {
-				c.addNull()
-			}
-		}
-		p.in.Rows = row + 1
+		p.record(s, row)
 		if !s.next(']') {
 			return
 		}
 	}
+}
+
+// record reads one object. Keys mostly come in the same order, so the expected column is tried first.
+func (p *parser) record(s *scanner, row int) {
+	if s.peek() != '{' {
+		panic(badInput("row %d is not an object", row+1))
+	}
+	if p.index == nil {
+		p.index = map[string]int{}
+	}
+	expected := 0
+	if s.open('{', '}') {
+		for {
+			raw, escaped := s.rawString()
+			var c *Column
+			if expected < len(p.in.Columns) && !escaped && string(raw) == p.in.Columns[expected].Name {
+				c = p.in.Columns[expected]
+			} else {
+				c, expected = p.column(s.unescape(raw, escaped), row)
+			}
+			expected++
+			s.expect(':')
+			if c.n > row {
+				panic(badInput("column %q appears twice in row %d", c.Name, row+1))
+			}
+			s.cell(c, row)
+			if !s.next('}') {
+				break
+			}
+		}
+	}
+	for _, c := range p.in.Columns {
+		if c.n <= row {
+			c.addNull()
+		}
+	}
+	p.in.Rows = row + 1
+}
+
+// ParseJSONLines decodes a body with a record, or a list of cells, on each line.
+func ParseJSONLines(body []byte, sig *Signature) (in *Input, err error) {
+	defer recoverFault(&err)
+	if !utf8.Valid(body) {
+		return nil, badInput("the body is not UTF-8")
+	}
+	p := &parser{sig: sig}
+	s := &scanner{b: body}
+	first := s.peek()
+	p.haveNames = first == '{'
+	for row := 0; s.peek() != 0 || s.i < len(s.b); row++ {
+		if p.haveNames {
+			p.record(s, row)
+		} else {
+			p.row(s, row, false)
+		}
+		if c := s.inLine(); c != 0 && c != '\n' {
+			s.fail("%s after the value of a line", s.describe())
+		}
+	}
+	if p.in.Rows == 0 {
+		return nil, badInput("the body is empty")
+	}
+	return p.finish()
+}
+
+// inLine skips blanks and gives the byte after them, 0 at the end.
+func (s *scanner) inLine() byte {
+	for s.i < len(s.b) && (s.b[s.i] == ' ' || s.b[s.i] == '\t' || s.b[s.i] == '\r') {
+		s.i++
+	}
+	if s.i == len(s.b) {
+		return 0
+	}
+	return s.b[s.i]
 }
 
 func (p *parser) column(name string, row int) (*Column, int) {

@@ -30,7 +30,7 @@ type ColSpec struct {
 }
 
 // Date reports whether the column is of days, without a time.
-func (c *ColSpec) Date() bool { return c.Type == "datetime" && c.RClass == "Date" }
+func (spec *ColSpec) Date() bool { return spec.Type == "datetime" && spec.RClass == "Date" }
 
 // ParamSpec is a parameter of predict beside the data.
 type ParamSpec struct {
@@ -216,7 +216,7 @@ func (spec *ColSpec) convertEmpty(c *Column) error {
 	case "long", "float", "double":
 		c.become(Double)
 	case "datetime":
-		c.become(Time)
+		c.become(spec.timeKind())
 	case "string", "binary":
 		c.become(Text)
 		if spec.Levels != nil {
@@ -281,10 +281,20 @@ func showLevels(levels []string) string {
 	return text
 }
 
+func (spec *ColSpec) timeKind() Kind {
+	if spec.Date() {
+		return Day
+	}
+	return Time
+}
+
+// convertTime reads texts of ISO 8601. A column of days takes a time only at midnight, UTC: what an hour is dropped from
+// is rarely meant.
 func (spec *ColSpec) convertTime(c *Column) error {
 	if c.Kind != Text {
 		return spec.refuse(c, c.firstPresent(), c.show(c.firstPresent()))
 	}
+	kind := spec.timeKind()
 	num := make([]float64, c.n)
 	for i, s := range c.Str {
 		if c.IsNull(i) {
@@ -294,9 +304,14 @@ func (spec *ColSpec) convertTime(c *Column) error {
 		if !ok {
 			return badInput("column %q, row %d: %q is not a date or time of ISO 8601", c.Name, i+1, s)
 		}
+		if kind == Day {
+			if x /= 86400; x != math.Trunc(x) {
+				return badInput("column %q, row %d: %q is a time, where the model takes a date such as 2026-01-31", c.Name, i+1, s)
+			}
+		}
 		num[i] = x
 	}
-	c.Kind, c.Num, c.Str = Time, num, nil
+	c.Kind, c.Num, c.Str = kind, num, nil
 	return nil
 }
 

@@ -6,6 +6,9 @@ fit <- lm(mpg ~ wt + hp + qsec, mtcars)
 signature <- "signature: {inputs: '[{\"type\":\"double\",\"name\":\"wt\"},{\"type\":\"double\",\"name\":\"hp\"},{\"type\":\"double\",\"name\":\"qsec\"}]'}"
 save_model("lm", crate(predict_model, model = fit))
 save_model("lm-signed", crate(predict_model, model = fit), signature)
+# Says what it was given.
+typed <- '[{"type":"datetime","name":"day","r_class":"Date"},{"type":"datetime","name":"at"},{"type":"string","name":"kind","levels":["b","a"]},{"type":"long","name":"n"}]'
+save_model("typed", crate(function(x) paste(deparse(x, 500L), collapse = "")), paste0("signature: {inputs: '", typed, "'}"))
 save_model("lm-rds", fit, flavor = "rds")
 tree <- rpart::rpart(Species ~ ., iris)
 packages <- c("r_packages:", "- {name: rpart, version: 4.1.0}", "- {name: stats, version: 4.2.2}")
