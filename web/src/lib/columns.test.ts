@@ -4,6 +4,7 @@ import {
   availableColumns,
   defaultColumns,
   exampleFilter,
+  filledColumns,
   orderClause,
   orderColumn,
   valuesOf,
@@ -22,6 +23,12 @@ const runs = [
 describe("columns", () => {
   it("shows what differs and leaves out what is the same in all runs", () => {
     expect(defaultColumns(runs)).toEqual(["metrics.rmse", "params.model"]);
+  });
+
+  it("hides a column in which no run has a value", () => {
+    expect(filledColumns(runs.slice(1), ["metrics.rare", "metrics.rmse", "params.mtry"])).toEqual([
+      "metrics.rmse",
+    ]);
   });
 
   it("shows everything of a single run", () => {

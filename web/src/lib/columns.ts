@@ -107,6 +107,15 @@ export function valuesOf(run: Run): RunValues {
 export const parentOf = (run: Run) =>
   run.data.tags?.find((tag) => tag.key === "mlflow.parentRunId")?.value;
 
+/** The columns in which at least one of the runs has a value; one of dashes alone only takes room. */
+export function filledColumns(runs: readonly Run[], columns: readonly string[]): string[] {
+  return columns.filter((id) => {
+    const { kind, key } = columnOf(id);
+    if (kind === "attributes") return true;
+    return runs.some(({ data }) => data[kind]?.some((one) => one.key === key));
+  });
+}
+
 /** A filter that fits the runs at hand, since a grammar is learned from an example that works. */
 export function exampleFilter(runs: readonly Run[], columns: readonly string[]): string {
   const quoted = (key: string) => (/^[A-Za-z_][\w.]*$/.test(key) ? key : `\`${key}\``);

@@ -12,7 +12,13 @@ import {
   runsQuery,
 } from "../api/queries";
 import type { Run } from "../api/types.gen";
-import { defaultColumns, exampleFilter, orderClause, orderColumn } from "../lib/columns";
+import {
+  defaultColumns,
+  exampleFilter,
+  filledColumns,
+  orderClause,
+  orderColumn,
+} from "../lib/columns";
 import { plural } from "../lib/format";
 import { missingParents, nest } from "../lib/tree";
 import type { RunsSearch } from "../router";
@@ -77,6 +83,7 @@ export function RunsPage() {
   const first = data?.pages[0]?.runs ?? noRuns;
   const preset = useMemo(() => defaultColumns(first), [first]);
   const columns = search.columns ?? preset;
+  const filled = useMemo(() => filledColumns(runs, columns), [runs, columns]);
   const example = useMemo(() => exampleFilter(first, columns), [first, columns]);
 
   const absent = useMemo(() => (search.flat ? [] : missingParents(runs)), [runs, search.flat]);
@@ -188,7 +195,7 @@ export function RunsPage() {
           rows={rows}
           total={search.flat ? total : undefined}
           sample={first}
-          columns={columns}
+          columns={filled}
           nested={!search.flat}
           sort={sort}
           onSort={(id) =>

@@ -2,7 +2,7 @@ import { useMediaQuery } from "@mantine/hooks";
 import type { RowSelectionState } from "@tanstack/react-table";
 import { useMemo } from "react";
 import type { Run } from "../api/types.gen";
-import { columnOf, valuesOf } from "../lib/columns";
+import { columnOf, parentOf, valuesOf } from "../lib/columns";
 import { alignmentPad, decimals, formatDuration, formatNumber } from "../lib/format";
 import type { RunNode } from "../lib/tree";
 import { Grid, type GridColumn, type Sort } from "./Grid";
@@ -84,8 +84,16 @@ function valueColumn(id: string, runs: Run[]): GridColumn<RunNode> {
   };
 }
 
+/** Wide enough for the names as far as there is room, and then for whatever room is left. */
+function nameWidth(runs: Run[], nested: boolean): number {
+  const longest = Math.max(0, ...runs.map((run) => run.info.run_name.length));
+  const depth = nested && runs.some(parentOf) ? 36 : 0;
+  return Math.max(200, Math.min(300, Math.ceil(46 + depth + longest * 7.2)));
+}
+
 function nameColumn(width: number): GridColumn<RunNode> {
   return {
+    grow: true,
     id: "attributes.run_name",
     testKey: "run_name",
     header: "Run",
@@ -151,7 +159,6 @@ const lastColumns: GridColumn<RunNode>[] = [
     header: "Source",
     group: "Origin",
     width: 150,
-    grow: true,
     cell: ({ run }) => {
       const source = valuesOf(run).tags.get("mlflow.source.name") ?? "";
       return (
@@ -181,7 +188,7 @@ interface RunTableProps {
 
 /** The table of runs: who and when, then the chosen metrics and params, then where each run came from. */
 export function RunTable(props: RunTableProps) {
-  const { sample, columns } = props;
+  const { sample, columns, nested } = props;
   const now = useNow();
   const values = useMemo(() => columns.map((id) => valueColumn(id, sample)), [columns, sample]);
   // On a narrow screen the values come right after the name; when a run was is found by scrolling.
@@ -190,8 +197,8 @@ export function RunTable(props: RunTableProps) {
     () =>
       narrow
         ? [nameColumn(158), ...values, ...timeColumns(now), ...lastColumns]
-        : [nameColumn(212), ...timeColumns(now), ...values, ...lastColumns],
-    [values, now, narrow],
+        : [nameColumn(nameWidth(sample, nested)), ...timeColumns(now), ...values, ...lastColumns],
+    [values, sample, nested, now, narrow],
   );
   return (
     <Grid

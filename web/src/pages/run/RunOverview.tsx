@@ -137,7 +137,11 @@ export function RunOverview({ run, overview, view, onView }: RunOverviewProps) {
   return (
     <div className={css.overview}>
       {metrics.length > 0 ? (
-        <div className={css.lead} data-alone={!chosen || undefined}>
+        <div
+          className={css.lead}
+          data-alone={!chosen || undefined}
+          style={chosen ? undefined : { height: 72 + Math.min(metrics.length, 10) * 28 }}
+        >
           <MetricList
             title="Metrics"
             metrics={metrics}
