@@ -29,8 +29,9 @@ type multipart interface {
 	// parts tells what has arrived, by number.
 	parts(ctx context.Context, key, id string) ([]part, error)
 	// completeUpload makes the file of the parts, whole or not at all. Parts that are missing, or that are others than the
-	// listed ones, are INVALID_PARAMETER_VALUE. Once it has succeeded it may be repeated, and then gives false.
-	completeUpload(ctx context.Context, key, id string, parts []part, check func(received) error) (s stored, made bool, err error)
+	// listed ones, are INVALID_PARAMETER_VALUE. Once it has succeeded it may be repeated. Without
+	// known the file is there, but what is in it has not been seen.
+	completeUpload(ctx context.Context, key, id string, parts []part, expect Expect) (s stored, known bool, err error)
 	// abortUpload forgets an upload; an unknown one is no fault.
 	abortUpload(ctx context.Context, key, id string) error
 }
@@ -53,11 +54,12 @@ type received struct {
 	sha256 [32]byte
 }
 
-// stored is a file as it lies in the bucket. The time changes with each put.
+// stored is a file as it lies in the bucket. Time or tag changes with each put of other content.
 type stored struct {
 	size   int64
-	mtime  time.Time
-	sha256 [32]byte // only from put
+	mtime  time.Time // zero from a put that was overtaken by another one
+	tag    string    // what an object store calls this version of the file; disks have no such thing
+	sha256 [32]byte  // only from put
 }
 
 // object is an open file.

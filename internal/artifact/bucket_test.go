@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"gocloud.dev/blob/memblob"
 
 	"github.com/weir-ml/weir/mlflow"
 )
@@ -25,6 +26,24 @@ var buckets = map[string]func(t *testing.T) bucket{
 			t.Fatal(err)
 		}
 		return d
+	},
+	"memory": func(*testing.T) bucket { return &blobs{b: memblob.OpenBucket(nil), uri: "mem://x"} },
+	"s3":     func(t *testing.T) bucket { return newS3(t, "s3://bucket").bucket },
+	"s3 below a prefix": func(t *testing.T) bucket {
+		s := newS3(t, "s3://bucket/team a/mlflow")
+		// What lies beside the prefix must neither be seen nor touched.
+		beside := []string{"x", "team a/f", "team a/mlflow.txt", "team a/mlflowers/r/f"}
+		for _, key := range beside {
+			s.putObject(key, "beside")
+		}
+		t.Cleanup(func() {
+			for _, key := range beside {
+				if got := s.object(key); got != "beside" {
+					t.Errorf("%s holds %q", key, got)
+				}
+			}
+		})
+		return s.bucket
 	},
 }
 
@@ -93,7 +112,7 @@ var bucketLaws = map[string]func(t *testing.T, b bucket){
 			t.Fatal(err)
 		}
 		defer o.Close()
-		if o.size != 5 || !o.mtime.Equal(s.mtime) || s.sha256 != sha256.Sum256([]byte("hello")) {
+		if o.size != 5 || !o.mtime.Equal(s.mtime) || o.tag != s.tag || s.sha256 != sha256.Sum256([]byte("hello")) {
 			t.Errorf("put %+v, open %+v", s, o.stored)
 		}
 		if _, err := o.Seek(1, io.SeekStart); err != nil {
@@ -109,8 +128,8 @@ var bucketLaws = map[string]func(t *testing.T, b bucket){
 		if got := read(t, b, "f"); got != "two" {
 			t.Errorf("read %q", got)
 		}
-		if !second.mtime.After(first.mtime) {
-			t.Errorf("times %v and %v do not tell the puts apart", first.mtime, second.mtime)
+		if !second.mtime.After(first.mtime) && first.tag == second.tag {
+			t.Errorf("%+v and %+v do not tell the puts apart", first, second)
 		}
 	},
 	"an empty file is a file": func(t *testing.T, b bucket) {
@@ -200,6 +219,61 @@ var bucketLaws = map[string]func(t *testing.T, b bucket){
 			if diff := cmp.Diff(entries, append([]entry{}, got...), cmp.AllowUnexported(entry{})); diff != "" {
 				t.Errorf("%q: %s", key, diff)
 			}
+		}
+	},
+	"a listing may have many pages": func(t *testing.T, b bucket) {
+		var group sync.WaitGroup
+		for i := range 25 {
+			group.Go(func() {
+				for n := range 50 {
+					mustPut(t, b, fmt.Sprintf("many/%02d-%02d", i, n), "x")
+				}
+			})
+		}
+		group.Wait()
+		mustPut(t, b, "many/folder/x", "x")
+		entries, err := b.list(t.Context(), "many")
+		if len(entries) != 1251 || err != nil || entries[1249].name != "24-49" || !entries[1250].isDir {
+			t.Fatalf("%d entries, %v", len(entries), err)
+		}
+		if err := b.remove(t.Context(), "many"); err != nil {
+			t.Error(err)
+		}
+		wantEmpty(t, b)
+	},
+	"a stream longer than every buffer": func(t *testing.T, b bucket) {
+		const size = 3*blobBuffer + 12345
+		s, err := b.put(t.Context(), "big", newPattern(size), accept)
+		if err != nil || s.size != size {
+			t.Fatal(s.size, err)
+		}
+		o, err := b.open(t.Context(), "big")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		if !sameStream(t, o, newPattern(size)) {
+			t.Error("the object differs")
+		}
+		for _, offset := range []int64{size - 5, blobBuffer - 2, 0} {
+			want := newPattern(size)
+			if _, err := io.CopyN(io.Discard, want, offset); err != nil {
+				t.Fatal(err)
+			}
+			if at, err := o.Seek(offset-size, io.SeekEnd); at != offset || err != nil {
+				t.Fatal(at, err)
+			}
+			if !sameStream(t, io.LimitReader(o, 100), io.LimitReader(want, 100)) {
+				t.Errorf("at %d the object differs", offset)
+			}
+		}
+		broken := errors.New("broken")
+		r := io.MultiReader(newPattern(size), failing{broken})
+		if _, err := b.put(t.Context(), "not/there", r, accept); !errors.Is(err, broken) {
+			t.Error(err)
+		}
+		if entries, err := b.list(t.Context(), ""); len(entries) != 1 || err != nil {
+			t.Errorf("left %v, %v", entries, err)
 		}
 	},
 	"remove takes a file, a tree, and nothing else": func(t *testing.T, b bucket) {

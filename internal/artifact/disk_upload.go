@@ -155,8 +155,8 @@ func (d *disk) parts(_ context.Context, key, id string) ([]part, error) {
 }
 
 func (d *disk) completeUpload(
-	ctx context.Context, key, id string, parts []part, check func(received) error,
-) (s stored, made bool, err error) {
+	ctx context.Context, key, id string, parts []part, expect Expect,
+) (s stored, known bool, err error) {
 	leave, err := d.enter(ctx, id)
 	if err != nil {
 		return stored{}, false, err
@@ -174,7 +174,7 @@ func (d *disk) completeUpload(
 		return stored{}, false, err
 	}
 	_ = d.root.Chtimes(dir, time.Time{}, time.Now()) // no sweep while the parts are joined
-	s, err = d.put(ctx, key, &joined{d: d, files: files}, check)
+	s, err = d.put(ctx, key, &joined{d: d, files: files}, expect.check)
 	if err != nil {
 		return stored{}, false, err
 	}

@@ -37,7 +37,7 @@ func (s *Store) Mount(rt *api.Router) {
 	api.Stream(rt, "DELETE "+artifacts+"/{path...}", api.Manage(pathOfProxy), s.proxy(s.serveDelete))
 	s.mountMultipart(rt)
 	s.mountArchives(rt)
-	api.Stream(rt, "GET mlflow-artifacts/presigned/{path...}", api.Read(pathOfProxy), s.proxy(notPresigned))
+	api.Stream(rt, "GET mlflow-artifacts/presigned/{path...}", api.Read(pathOfProxy), s.proxy(s.presign))
 
 	api.Handle(rt, "GET mlflow/artifacts/list", api.Read(runOfList), s.ListRun)
 	api.Stream(rt, "POST mlflow/upload-artifact", api.Edit(runOfUpload), s.faults(s.serveRunUpload))
@@ -69,11 +69,6 @@ func (s *Store) proxy(h handler) http.HandlerFunc {
 }
 
 func refuseRoot(http.ResponseWriter, *http.Request) error { return errInvalidPath }
-
-// notPresigned answers what clients look for before they download through us.
-func notPresigned(http.ResponseWriter, *http.Request) error {
-	return mlflow.Errorf(mlflow.CodeNotImplemented, "Multipart download is not supported for the current artifact repository")
-}
 
 func (s *Store) serveList(w http.ResponseWriter, r *http.Request) error {
 	key, err := keyOfText(r.URL.Query().Get("path"))

@@ -136,7 +136,7 @@ func join(key, rel string) string {
 }
 
 // keyOfURI gives the key of an artifact URI that a run or a version bears: a path of this server's proxy, or a local path
-// below the root. As in MLflow, a host in a proxy's URI is not looked at: what it names is looked for here.
+// below the root, or a URI below the object store's. As in MLflow, a host in a proxy's URI is not looked at: what it names is looked for here.
 func (s *Store) keyOfURI(uri string) (string, error) {
 	if rest, ok := strings.CutPrefix(uri, "mlflow-artifacts:"); ok {
 		if after, found := strings.CutPrefix(rest, "//"); found && !strings.HasPrefix(after, "/") {
@@ -147,6 +147,11 @@ func (s *Store) keyOfURI(uri string) (string, error) {
 			return "", nil
 		}
 		return keyOf(segments)
+	}
+	if b, isCloud := s.bucket.(cloud); isCloud {
+		if key, ours, err := b.keyOfURI(uri); ours {
+			return key, err
+		}
 	}
 	path, ok := mlflow.LocalPath(uri)
 	if !ok {

@@ -256,11 +256,11 @@ func (s *Store) completeUpload(w http.ResponseWriter, r *http.Request) error {
 		parts[i] = part{number: int(p.PartNumber), tag: strings.Trim(strings.TrimPrefix(p.ETag, "W/"), `"`)}
 	}
 	// A client that hangs up must not undo the work of joining the parts: it will ask again, and then it is done.
-	file, made, err := m.completeUpload(context.WithoutCancel(r.Context()), key, req.UploadID, parts, expect.check)
+	file, known, err := m.completeUpload(context.WithoutCancel(r.Context()), key, req.UploadID, parts, expect)
 	if err != nil {
 		return err
 	}
-	if made {
+	if known {
 		info := s.remember(r.Context(), key, file)
 		w.Header().Set("ETag", info.ETag())
 	}
@@ -296,6 +296,9 @@ func (s *Store) abortUpload(w http.ResponseWriter, r *http.Request) error {
 // remember records what a put learned of a file. The row only saves hashing again: the file is stored whether or not the row
 // can be written.
 func (s *Store) remember(ctx context.Context, key string, f stored) Info {
+	if f.mtime.IsZero() {
+		return Info{Size: f.size, SHA256: hex.EncodeToString(f.sha256[:])}
+	}
 	if err := s.record(ctx, key, f); err != nil {
 		s.log.WarnContext(ctx, "artifact digest not recorded", "path", key, "error", err)
 	}

@@ -24,10 +24,11 @@ func migrate(ctx context.Context, db *sqldb.DB) error {
 func (s *Store) record(ctx context.Context, key string, f stored) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(`
-			insert into file (path, size, mtime, sha256) values ($1, $2, $3, $4)
-			on conflict (path) do update set size = excluded.size, mtime = excluded.mtime, sha256 = excluded.sha256
+			insert into file (path, size, mtime, sha256, tag) values ($1, $2, $3, $4, $5)
+			on conflict (path) do update
+			set size = excluded.size, mtime = excluded.mtime, sha256 = excluded.sha256, tag = excluded.tag
 			where file.mtime <= excluded.mtime`,
-			key, f.size, f.mtime.UnixNano(), f.sha256[:])
+			key, f.size, f.mtime.UnixNano(), f.sha256[:], f.tag)
 		return err
 	})
 }
@@ -35,13 +36,14 @@ func (s *Store) record(ctx context.Context, key string, f stored) error {
 // digestOf gives the SHA-256 of a file as it was put, and false when the file has changed since or never was put.
 func (s *Store) digestOf(ctx context.Context, key string, f stored) (sum []byte, known bool, err error) {
 	var size, mtime int64
+	var tag string
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
-		return tx.QueryRow(`select size, mtime, sha256 from file where path = $1`, key).Scan(&size, &mtime, &sum)
+		return tx.QueryRow(`select size, mtime, sha256, tag from file where path = $1`, key).Scan(&size, &mtime, &sum, &tag)
 	})
 	if errors.Is(err, sqldb.ErrNoRows) {
 		return nil, false, nil
 	}
-	return sum, err == nil && size == f.size && mtime == f.mtime.UnixNano(), err
+	return sum, err == nil && size == f.size && mtime == f.mtime.UnixNano() && tag == f.tag, err
 }
 
 // forgetChunk bounds how many rows one transaction removes, so that no delete holds the writer for long.

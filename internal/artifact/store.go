@@ -2,12 +2,14 @@ package artifact
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/weir-ml/weir/internal/sqldb"
@@ -25,8 +27,11 @@ type Store struct {
 
 // Options says where artifacts are and whom they belong to.
 type Options struct {
-	// Root is the local folder that holds all artifacts; it is made when it is not there.
+	// Root is where all artifacts are: a local folder, which is made when it is not there, or s3://bucket/prefix and the
+	// like, see openCloud.
 	Root string
+	// Cloud says how object stores are reached.
+	Cloud CloudOptions
 	// Runs, Models and Versions find the artifacts of runs, of logged models and of model versions.
 	Runs     RunFinder
 	Models   ModelFinder
@@ -55,20 +60,18 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Store, error) {
 	if o.Root == "" {
 		return nil, fmt.Errorf("artifact store: no root is given")
 	}
-	root, err := filepath.Abs(o.Root)
-	if err != nil {
-		return nil, err
-	}
 	if err := migrate(ctx, db); err != nil {
 		return nil, err
 	}
-	d, err := openDisk(root, time.Now())
-	if err != nil {
+	s := &Store{db: db, options: o, log: o.Log}
+	if strings.Contains(o.Root, "://") {
+		b, err := openCloud(ctx, o.Root, o.Cloud)
+		if err != nil {
+			return nil, err
+		}
+		s.bucket = b
+	} else if err := s.openFolder(o.Root); err != nil {
 		return nil, err
-	}
-	s := &Store{db: db, bucket: d, options: o, roots: []string{root}, log: o.Log}
-	if resolved, err := filepath.EvalSymlinks(root); err == nil && resolved != root {
-		s.roots = append(s.roots, resolved)
 	}
 	if s.log == nil {
 		s.log = slog.Default()
@@ -79,6 +82,21 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Store, error) {
 	return s, nil
 }
 
+func (s *Store) openFolder(dir string) error {
+	root, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	if s.bucket, err = openDisk(root, time.Now()); err != nil {
+		return err
+	}
+	s.roots = []string{root}
+	if resolved, err := filepath.EvalSymlinks(root); err == nil && resolved != root {
+		s.roots = append(s.roots, resolved)
+	}
+	return nil
+}
+
 // Close lets go of the root; requests under way fail.
 func (s *Store) Close() error { return s.bucket.close() }
 
@@ -87,12 +105,17 @@ type Info struct {
 	Size    int64
 	ModTime time.Time
 	SHA256  string // lower-case hex; empty when the file was changed behind the store's back
+	Tag     string // what an object store calls this version of the file
 }
 
 // ETag is a strong entity tag: two files with the same tag have the same bytes.
 func (i Info) ETag() string {
 	if i.SHA256 != "" {
 		return `"` + i.SHA256 + `"`
+	}
+	if i.Tag != "" {
+		sum := sha256.Sum256([]byte(i.Tag)) // other text than a SHA-256 of the content: 32 digits
+		return `"` + hex.EncodeToString(sum[:16]) + `"`
 	}
 	return `"` + strconv.FormatInt(i.Size, 36) + "-" + strconv.FormatInt(i.ModTime.UnixNano(), 36) + `"`
 }
@@ -156,7 +179,7 @@ func (s *Store) get(ctx context.Context, key string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	info := Info{Size: o.size, ModTime: o.mtime}
+	info := Info{Size: o.size, ModTime: o.mtime, Tag: o.tag}
 	sum, known, err := s.digestOf(ctx, key, o.stored)
 	if err != nil {
 		s.log.WarnContext(ctx, "artifact digest not read", "path", key, "error", err)

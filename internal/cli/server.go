@@ -131,6 +131,9 @@ func refuseUnsupported(cmd *cobra.Command) error {
 
 // storeLimits reads what MLflow sets by variables alone.
 func (a *app) storeLimits(c *server.Config) error {
+	c.Cloud.S3Endpoint = a.getenv("MLFLOW_S3_ENDPOINT_URL")
+	c.Cloud.S3IgnoreTLS = strings.EqualFold(a.getenv("MLFLOW_S3_IGNORE_TLS"), "true")
+	c.Cloud.S3Region = a.getenv("AWS_DEFAULT_REGION") // Python's name for it; AWS_REGION goes before
 	c.RejectLongValues = strings.EqualFold(a.getenv("MLFLOW_TRUNCATE_LONG_VALUES"), "false")
 	for scheme := range strings.SplitSeq(a.getenv("MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES"), ",") {
 		if scheme = strings.TrimSpace(scheme); scheme != "" {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/weir-ml/weir/internal/api"
+	"github.com/weir-ml/weir/internal/artifact"
+	"github.com/weir-ml/weir/mlflow"
 )
 
 // Config is everything that a server can be told. The zero value serves ./mlruns on a free port of this machine.
@@ -17,8 +19,11 @@ type Config struct {
 	BackendStoreURI string
 	// DefaultArtifactRoot is where new experiments put artifacts; empty lets MLflow's rules decide.
 	DefaultArtifactRoot string
-	// ArtifactsDestination is where the artifact routes keep files; empty is mlartifacts, or the folder of a folder store.
+	// ArtifactsDestination is where the artifact routes keep files, a folder or s3://bucket/prefix and the like; empty is
+	// mlartifacts, or the folder of a folder store.
 	ArtifactsDestination string
+	// Cloud says how object stores are reached.
+	Cloud artifact.CloudOptions
 	// NoServeArtifacts turns the artifact routes off; new experiments then get plain paths.
 	NoServeArtifacts bool
 	// ArtifactsOnly serves nothing but the artifact routes.
@@ -107,8 +112,8 @@ func (c Config) artifactPlaces(store Store) (root, destination string) {
 	default:
 		destination = "mlartifacts"
 	}
-	if !strings.Contains(destination, "://") {
-		destination = absolute(strings.TrimPrefix(destination, "file:"), c.Dir)
+	if path, local := mlflow.LocalPath(destination); local {
+		destination = absolute(path, c.Dir)
 	}
 	root = c.DefaultArtifactRoot
 	switch {

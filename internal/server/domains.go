@@ -24,9 +24,6 @@ func (s *Server) openDomains(ctx context.Context) ([]domain, error) {
 	}
 	s.closers = append(s.closers, db)
 	root, destination := s.config.artifactPlaces(s.store)
-	if hasScheme(destination) {
-		return nil, fmt.Errorf("artifacts destination %q: only a local folder can be served", destination)
-	}
 
 	runs, err := tracking.New(db, tracking.Options{
 		DefaultArtifactRoot: root, WorkDir: s.config.Dir, RejectLongValues: s.config.RejectLongValues,
@@ -42,7 +39,7 @@ func (s *Server) openDomains(ctx context.Context) ([]domain, error) {
 		return nil, err
 	}
 	files, err := artifact.New(ctx, db, artifact.Options{
-		Root: destination, Runs: runs, Models: runs, Versions: versions{models},
+		Root: destination, Cloud: s.config.Cloud, Runs: runs, Models: runs, Versions: versions{models},
 		// A folder's clients find its files through the proxy, whatever the experiments' locations say.
 		Disabled: s.config.NoServeArtifacts && s.store.Folder == "",
 	})
