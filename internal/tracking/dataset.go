@@ -13,6 +13,9 @@ const maxDatasetExperiments = 20
 
 // SearchDatasets lists the datasets that runs of the experiments read, once for each context, at most 1,000.
 func (s *Store) SearchDatasets(ctx context.Context, req *mlflow.SearchDatasetsRequest) (*mlflow.SearchDatasetsResponse, error) {
+	if len(req.ExperimentIDs) == 0 {
+		return nil, invalid("SearchDatasets request must specify at least one experiment_id.")
+	}
 	if n := len(req.ExperimentIDs); n > maxDatasetExperiments {
 		return nil, invalid("SearchDatasets request cannot specify more than %d experiment_ids. Received %d experiment_ids.", maxDatasetExperiments, n)
 	}

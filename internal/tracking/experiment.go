@@ -108,6 +108,9 @@ func (s *Store) CreateExperiment(ctx context.Context, req *mlflow.CreateExperime
 		if n > 0 {
 			return experimentExists(req.Name)
 		}
+		if err := s.checkOwnPlace(tx, location); err != nil {
+			return err
+		}
 		id, err := nextExperimentID(tx)
 		if err != nil {
 			return err

@@ -99,7 +99,6 @@ func usesOf(inputs []mlflow.DatasetInput) (uses []use, err error) {
 	type version struct{ name, digest string }
 	seen := make(map[version]bool)
 	for i, in := range inputs {
-		where := "datasets[" + strconv.Itoa(i) + "]."
 		d := in.Dataset
 		for _, part := range []struct {
 			what, text string
@@ -112,12 +111,12 @@ func usesOf(inputs []mlflow.DatasetInput) (uses []use, err error) {
 			{"schema", d.Schema, maxDatasetSchema},
 			{"profile", d.Profile, maxDatasetProfile},
 		} {
-			if err := validateLength(part.text, where+"dataset."+part.what, part.most); err != nil {
+			if err := validateLength(part.text, part.what, part.most); err != nil {
 				return nil, err
 			}
 		}
 		u := use{Dataset: d, seq: i}
-		if u.tags, u.context, err = useTags(in.Tags, where); err != nil {
+		if u.tags, u.context, err = useTags(in.Tags); err != nil {
 			return nil, err
 		}
 		if v := (version{d.Name, d.Digest}); !seen[v] {
@@ -133,14 +132,13 @@ func usesOf(inputs []mlflow.DatasetInput) (uses []use, err error) {
 }
 
 // useTags gives tags as they are stored, each key once with its last value, and the context that they name.
-func useTags(tags []mlflow.KeyValue, where string) (text string, context *string, err error) {
+func useTags(tags []mlflow.KeyValue) (text string, context *string, err error) {
 	var kept []mlflow.KeyValue
-	for j, t := range tags {
-		at := where + "tags[" + strconv.Itoa(j) + "]."
-		if err := validateLength(t.Key, at+"key", maxInputTagKey); err != nil {
+	for _, t := range tags {
+		if err := validateLength(t.Key, "key", maxInputTagKey); err != nil {
 			return "", nil, err
 		}
-		if err := validateLength(t.Value, at+"value", maxInputTagValue); err != nil {
+		if err := validateLength(t.Value, "value", maxInputTagValue); err != nil {
 			return "", nil, err
 		}
 		if k := slices.IndexFunc(kept, func(have mlflow.KeyValue) bool { return have.Key == t.Key }); k >= 0 {

@@ -1,11 +1,16 @@
 package tracking
 
 import (
+	"errors"
 	"net/url"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/weir-ml/weir/internal/sqldb"
+	"github.com/weir-ml/weir/mlflow"
 )
 
 var schemeSyntax = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]+:`)
@@ -30,6 +35,9 @@ func (s *Store) artifactLocation(location string) (string, error) {
 		return "", err
 	}
 	scheme := schemeOf(location)
+	if scheme != "" {
+		location = scheme + location[len(scheme):] // schemes are compared as text from here on
+	}
 	if scheme == "runs" {
 		return "", invalid("Artifact location cannot be a runs:/ URI. Given: '%s'", location)
 	}
@@ -49,6 +57,8 @@ func (s *Store) artifactLocation(location string) (string, error) {
 		return filepath.ToSlash(filepath.Join(s.o.WorkDir, filepath.FromSlash(location))), nil
 	case scheme == "file" && !strings.HasPrefix(location[len("file:"):], "/"):
 		return "file://" + path.Join(filepath.ToSlash(s.o.WorkDir), location[len("file:"):]), nil
+	case scheme == "file" && !isLocalFile(location):
+		return "", invalid("%s is not a valid remote uri. Write file:///path for a path on the server's machine.", location)
 	case hostSchemes[scheme] || (scheme == "mlflow-artifacts" && hasHost(location)):
 		if root := s.o.DefaultArtifactRoot; hasHost(root) && strings.HasPrefix(location, strings.TrimSuffix(root, "/")+"/") {
 			return location, nil
@@ -56,6 +66,11 @@ func (s *Store) artifactLocation(location string) (string, error) {
 		return "", invalid("'artifact_location' cannot use the '%s' scheme: it names a host that is not this server's artifact storage.", scheme)
 	}
 	return location, nil
+}
+
+func isLocalFile(uri string) bool {
+	_, ok := mlflow.LocalPath(uri)
+	return ok
 }
 
 func hasHost(uri string) bool {
@@ -76,3 +91,40 @@ func joinURI(base string, segments ...string) string {
 	}
 	return joined
 }
+
+// checkOwnPlace refuses a location in the artifact store that lies inside another experiment's, or where one to come will
+// have its own: who may write to an experiment could read and replace the artifacts of another one.
+func (s *Store) checkOwnPlace(tx *sqldb.Tx, location string) error {
+	const scheme = "mlflow-artifacts:"
+	rest, ok := strings.CutPrefix(location, scheme)
+	if !ok {
+		return nil
+	}
+	segments := strings.FieldsFunc(rest, func(r rune) bool { return r == '/' })
+	q := &query{tx: tx}
+	var places []string
+	place := scheme
+	for _, segment := range segments {
+		place += "/" + segment
+		places = append(places, q.arg(place))
+	}
+	taken := ""
+	if len(places) > 0 {
+		err := tx.QueryRow(`select artifact_location from experiment where artifact_location in (`+strings.Join(places, ", ")+`) limit 1`, q.args...).Scan(&taken)
+		if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
+			return err
+		}
+	}
+	if root, ok := strings.CutPrefix(s.o.DefaultArtifactRoot, scheme); ok {
+		above := strings.FieldsFunc(root, func(r rune) bool { return r == '/' })
+		if n := len(above); len(segments) > n && slices.Equal(above, segments[:n]) && decimal.MatchString(segments[n]) {
+			taken = joinURI(s.o.DefaultArtifactRoot, segments[n])
+		}
+	}
+	if taken != "" {
+		return invalid("'artifact_location' %s lies inside %s, where another experiment has its artifacts.", location, taken)
+	}
+	return nil
+}
+
+var decimal = regexp.MustCompile(`^[0-9]+$`)

@@ -58,7 +58,7 @@ func (s *Store) LogParam(ctx context.Context, req *mlflow.LogParamRequest) (*mlf
 
 // SetTag sets or replaces a tag of an active run; the tag mlflow.runName also renames the run.
 func (s *Store) SetTag(ctx context.Context, req *mlflow.SetTagRequest) (*mlflow.Empty, error) {
-	if err := validateKey(req.Key, "key", "Tag key"); err != nil {
+	if err := validateKey(req.Key, "key", "key"); err != nil {
 		return nil, err
 	}
 	value, err := s.cut(req.Value, "Tag value", maxTagValue)
@@ -117,8 +117,9 @@ func (s *Store) validateBatch(req *mlflow.LogBatchRequest) (err error) {
 	}
 	for i := range req.Tags {
 		t := &req.Tags[i]
-		if err := validateKey(t.Key, "key", "Tag key"); err != nil {
-			return validateKey(t.Key, "tags["+strconv.Itoa(i)+"].key", "Tag key")
+		if err := validateKey(t.Key, "key", "key"); err != nil {
+			at := "tags[" + strconv.Itoa(i) + "].key"
+			return validateKey(t.Key, at, at)
 		}
 		if t.Value, err = s.cut(t.Value, "Tag value", maxTagValue); err != nil {
 			return err

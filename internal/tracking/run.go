@@ -127,7 +127,7 @@ func (s *Store) nameAndTags(req *mlflow.CreateRunRequest) (name string, tags []m
 		if tag.Key == "" {
 			return "", nil, invalid("Missing value for required parameter 'tags[%d].key'. See the API docs for more information about request parameters.", i)
 		}
-		if err := validateLength(tag.Key, "Tag key", maxKey); err != nil {
+		if err := validateLength(tag.Key, "key", maxKey); err != nil {
 			return "", nil, err
 		}
 		if tag.Value, err = s.cut(tag.Value, "Tag value", maxTagValue); err != nil {
