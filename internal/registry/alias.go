@@ -31,6 +31,9 @@ func (s *Store) SetRegisteredModelAlias(ctx context.Context, req *mlflow.SetRegi
 
 // DeleteRegisteredModelAlias removes an alias; an absent one is no fault.
 func (s *Store) DeleteRegisteredModelAlias(ctx context.Context, req *mlflow.RegisteredModelAliasRequest) (*mlflow.Empty, error) {
+	if err := checkAliasName(req.Alias); err != nil {
+		return nil, err
+	}
 	return empty, s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		model, err := findModel(tx, req.Name, tx.ForUpdate())
 		if err != nil {
@@ -46,6 +49,9 @@ func (s *Store) DeleteRegisteredModelAlias(ctx context.Context, req *mlflow.Regi
 
 // GetModelVersionByAlias finds the version that an alias points at; "latest" is the highest version there is.
 func (s *Store) GetModelVersionByAlias(ctx context.Context, req *mlflow.RegisteredModelAliasRequest) (*mlflow.ModelVersionResponse, error) {
+	if err := checkAliasName(req.Alias); err != nil {
+		return nil, err
+	}
 	var resp *mlflow.ModelVersionResponse
 	err := s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		id, err := findAlias(tx, req.Name, req.Alias)

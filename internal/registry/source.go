@@ -30,6 +30,9 @@ var (
 // hostSchemes name a machine that whoever downloads the version would connect to.
 var hostSchemes = []string{"http", "https", "ftp", "sftp", "hdfs", "viewfs", "r2", "b2", "abfss"}
 
+// promptSources are what MLflow's clients and its page give as the source of a prompt's version.
+var promptSources = []string{"dummy-source", "prompt-template"}
+
 func schemeOf(uri string) string {
 	if m := schemePattern.FindStringSubmatch(uri); m != nil {
 		return strings.ToLower(m[1])
@@ -48,7 +51,11 @@ func (s *Store) resolveSource(tx *sqldb.Tx, req *mlflow.CreateModelVersionReques
 		return from, invalid("Invalid model version source: '%s'.", req.Source)
 	}
 	if prompt {
-		return from, nil // a prompt's text is in its tags; its source is a placeholder
+		// A prompt's text is in its tags. Were any source accepted, the tag would be a way around the checks below.
+		if !slices.Contains(promptSources, from.source) {
+			return from, invalid("Invalid prompt source: '%s'. Prompt sources must use an MLflow placeholder.", from.source)
+		}
+		return from, nil
 	}
 	location := "" // of the logged model
 	if from.modelID != "" {

@@ -122,3 +122,39 @@ func TestAVersionCanBeCopied(t *testing.T) {
 		refused(t, err, mlflow.CodeInvalidParameterValue, "must match the referenced model version")
 	})
 }
+
+// The tag that marks prompts must not be a way around the checks of sources.
+func TestPromptsHavePlaceholdersAsSources(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store, tr *tracking) {
+		s.addModel(t, "m")
+		prompt := []mlflow.KeyValue{{Key: "mlflow.prompt.is_prompt", Value: "true"}}
+		for source, fault := range map[string]string{
+			"dummy-source": "", "prompt-template": "", "/etc": "x", "mlflow-artifacts:/1/" + runB + "/artifacts": "x", "http://host/x": "x", "dummy": "x", "file:///etc": "x",
+		} {
+			_, err := s.CreateModelVersion(t.Context(), &mlflow.CreateModelVersionRequest{Name: "m", Source: source, Tags: prompt})
+			if fault == "" && err != nil {
+				t.Errorf("%s: %v", source, err)
+			}
+			if fault != "" && (mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue || !strings.Contains(err.Error(), "Prompt sources must use an MLflow placeholder")) {
+				t.Errorf("%s: %v", source, err)
+			}
+		}
+	})
+}
+
+func TestMisspeltAliasesAreNoMissingAliases(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store, tr *tracking) {
+		s.addModel(t, "m")
+		for _, alias := range []string{"a b", "a.b", strings.Repeat("a", 256)} {
+			req := &mlflow.RegisteredModelAliasRequest{Name: "m", Alias: alias}
+			if _, err := s.DeleteRegisteredModelAlias(t.Context(), req); mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue {
+				t.Errorf("delete %.10s: %v", alias, err)
+			}
+			if _, err := s.GetModelVersionByAlias(t.Context(), req); mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue {
+				t.Errorf("get %.10s: %v", alias, err)
+			}
+		}
+	})
+}

@@ -110,14 +110,21 @@ var (
 	versionPattern = regexp.MustCompile(`^[vV]\d+$`)
 )
 
+// checkAlias judges the name of an alias to be set.
 func checkAlias(alias string) error {
 	switch {
-	case !aliasPattern.MatchString(alias):
-		return invalid("Invalid alias name: '%s'. Names may only contain alphanumerics, underscores (_), and dashes (-).", alias)
 	case strings.EqualFold(alias, "latest"):
 		return invalid("'latest' alias name (case insensitive) is reserved.")
 	case versionPattern.MatchString(alias):
 		return invalid("Version alias name '%s' is reserved.", alias)
+	}
+	return checkAliasName(alias)
+}
+
+// checkAliasName judges the name of any alias, so that a misspelt one is not taken for one that is not there.
+func checkAliasName(alias string) error {
+	if !aliasPattern.MatchString(alias) {
+		return invalid("Invalid alias name: '%s'. Names may only contain alphanumerics, underscores (_), and dashes (-).", alias)
 	}
 	return checkLength("Registered model alias name", alias, maxAliasLength)
 }
