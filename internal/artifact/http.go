@@ -155,6 +155,11 @@ func (s *Store) bodyOf(w http.ResponseWriter, r *http.Request) (io.Reader, Expec
 }
 
 func (s *Store) serveDelete(w http.ResponseWriter, r *http.Request) error {
+	if r.URL.RawQuery != "" || r.URL.ForceQuery {
+		// Clients that do not escape a ? ask for "a?b" this way: without this they would delete "a".
+		return mlflow.Errorf(mlflow.CodeInvalidParameterValue,
+			"an artifact is deleted without a query string; a ? in its name is written %%3F")
+	}
 	key, err := keyOfRequest(r, proxyPath)
 	if err != nil {
 		return err
