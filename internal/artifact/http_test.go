@@ -587,3 +587,23 @@ func TestTreesGoThroughTheClient(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Clients that send "a?b.txt" unescaped ask for "a" with a query: deleting that would delete another file.
+func TestDeletesWithAQueryAreRefused(t *testing.T) {
+	t.Parallel()
+	s, server := serve(t, Options{Root: t.TempDir()})
+	put(t, s, "1/R/artifacts/a", "x")
+	put(t, s, "1/R/artifacts/a?b.txt", "y")
+	base := server.URL + "/api/2.0/mlflow-artifacts/artifacts/1/R/artifacts/"
+	for _, name := range []string{"a?b.txt", "a?"} {
+		if got := request(t, "DELETE", base+name, "", nil); got.status != 400 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if got := request(t, "DELETE", base+"a%3Fb.txt", "", nil); got.status != 200 {
+		t.Errorf("%+v", got)
+	}
+	if got := request(t, "GET", base+"a", "", nil); got.body != "x" {
+		t.Errorf("%+v", got)
+	}
+}
