@@ -3,8 +3,10 @@
 #   proxy   mlflow-artifacts: URIs, over HTTP
 #   local   folders that this machine can write to
 #   server  anything else that belongs to a run: the tracking server fetches it
+#   offline files wait on this machine until mlflow_sync()
 
 artifact_store <- function(uri, client, run_id = NULL) {
+  if (grepl("^offline:", uri)) return(list(kind = "offline", client = client, run_id = run_id))
   if (grepl("^mlflow-artifacts:", uri)) return(proxy_store(uri, client))
   if (grepl("^(/|[A-Za-z]:[/\\\\]|file:)", uri)) {
     path <- local_path(uri)
@@ -21,7 +23,8 @@ run_store <- function(client, run_id) {
   uri <- .globals$artifact_uris[key]
   if (is.null(uri) || is.na(uri)) {
     info <- rest_call(client, "runs/get", query = list(run_id = run_id, run_uuid = run_id))$run$info
-    uri <- .globals$artifact_uris[[key]] <- info$artifact_uri
+    uri <- info$artifact_uri
+    if (!grepl("^offline:", uri)) .globals$artifact_uris[[key]] <- uri
   }
   store <- artifact_store(uri[[1L]], client, run_id)
   store$root <- uri[[1L]]
@@ -91,6 +94,7 @@ os_name <- function(x) {
 SMALL_FILE <- 1e6
 
 store_put <- function(store, file, key) {
+  if (store$kind == "offline") return(spool_file_of_run(store, file, key))
   if (store$kind == "local") return(copy_atomic(file, os_path(file.path(store$path, key))))
   small <- file.size(file) <= SMALL_FILE
   body <- if (small) readBin(file, raw(), file.size(file))
@@ -144,6 +148,7 @@ store_get <- function(store, key, dest) {
       code = "RESOURCE_DOES_NOT_EXIST", class = "mlflow_error_file_not_found"
     )
   }
+  if (store$kind == "offline") offline_abort("reading artifacts")
   if (store$kind == "local") {
     from <- os_path(file.path(store$path, key))
     if (!file.exists(from) || dir.exists(from)) missing()
@@ -185,6 +190,7 @@ parent_key <- function(key) {
 # One folder level: a table of path (below the store), is_dir and file_size.
 store_list <- function(store, key = "") {
   files <- switch(store$kind,
+    offline = list(),
     local = list_local(os_path(file.path(store$path, key))),
     proxy = {
       answer <- proxy_call(store, "GET", NULL, query = list(path = join_path(store$path, key)))

@@ -1,25 +1,33 @@
-# A queue in front of log-batch. Points wait in memory and go out together, when
-# enough are there, when the interval is over, or when somebody reads.
+# Metrics in the background. The `weir` program runs beside R as a relay: R appends points
+# to a file, the relay sends them, also while R is busy with a fit. Without the program,
+# or in a fork, points wait in memory and go out together at the next call that is due.
 
 #' Log metrics in the background
 #'
-#' With asynchronous logging, [mlflow_log_metric()] and [mlflow_log_metrics()] put
-#' points into a queue and return at once. The queue is sent when the interval is
-#' over at the next call, when it is long, by `mlflow_flush()`, when the run ends
-#' and when R ends.
+#' With asynchronous logging, [mlflow_log_metric()] and [mlflow_log_metrics()] return
+#' at once. The `weir` program sends the points within a fraction of a second, also
+#' while R is busy for minutes. Without the program the points wait in this
+#' process and are sent when the interval is over at the next call, or when they are
+#' many. Either way `mlflow_flush()`, reading from the server, the end of the run and the
+#' end of R wait until all have arrived. Points that the server could not
+#' be given stay on disk for [mlflow_sync()].
 #'
-#' @param enable Whether to queue.
-#' @param interval Seconds after which the queue is sent.
-#' @param max_batch The number of points after which it is sent.
+#' The relay reads credentials from the environment when it starts.
+#'
+#' @param enable Whether to log in the background.
+#' @param interval,max_batch Without the program: seconds, and the number of points,
+#'   after which the queue is sent.
+#' @param relay Whether to use the program; `NULL` does if there is one.
 #' @returns `NULL`, invisibly.
 #' @export
 #' @examplesIf mlflow:::example_store()
 #' mlflow_async_logging()
 #' with(mlflow_start_run(), for (i in 1:1000) mlflow_log_metric("loss", 1 / i, step = i))
 #' mlflow_async_logging(FALSE)
-mlflow_async_logging <- function(enable = TRUE, interval = 1, max_batch = 1000) {
+mlflow_async_logging <- function(enable = TRUE, interval = 1, max_batch = 1000, relay = NULL) {
   if (!isTRUE(enable)) {
     mlflow_flush()
+    stop_relay()
     .globals$queue <- NULL
     return(invisible(NULL))
   }
@@ -30,6 +38,8 @@ mlflow_async_logging <- function(enable = TRUE, interval = 1, max_batch = 1000) 
   queue$points <- queue$points %||% list()
   queue$n <- queue$n %||% 0L
   queue$sent <- proc.time()[["elapsed"]]
+  # A client of the user's own class knows credentials that the program does not.
+  queue$use_relay <- relay %||% nzchar(mlflow_bin(must_work = FALSE))
   .globals$queue <- queue
   invisible(NULL)
 }
@@ -50,6 +60,7 @@ queue_points <- function(run, key, value, timestamp, step) {
   queue$last <- run
   queue$uri <- .globals$tracking_uri
   rows <- length(value)
+  if (isTRUE(queue$use_relay) && !isTRUE(getOption("mlflow.offline")) && relay_points(run, key, value, timestamp, step)) return(invisible(NULL))
   at <- length(queue$points) + 1L
   queue$points[[at]] <- list(
     run = run, key = rep_len(key, rows), value = value, timestamp = rep_len(timestamp, rows),
@@ -63,6 +74,7 @@ queue_points <- function(run, key, value, timestamp, step) {
 #' @rdname mlflow_async_logging
 #' @export
 mlflow_flush <- function() {
+  await_relay()
   queue <- .globals$queue
   if (is.null(queue) || !length(queue$points)) return(invisible(NULL))
   points <- queue$points
@@ -90,4 +102,104 @@ mlflow_flush <- function() {
     }
   )
   invisible(NULL)
+}
+
+# --- The relay -----------------------------------------------------------------------
+
+# FALSE when there is no relay for this client.
+relay_points <- function(run, key, value, timestamp, step) {
+  relay <- .globals$relay
+  uri <- .globals$tracking_uri %||% mlflow_get_tracking_uri()
+  if (is.null(relay) || !identical(relay$uri, uri)) {
+    if (!inherits(run$client, c("mlflow_http_client", "mlflow_file_client"))) return(FALSE)
+    stop_relay()
+    relay <- start_relay(uri)
+    if (is.null(relay)) {
+      .globals$queue$use_relay <- FALSE
+      return(FALSE)
+    }
+  }
+  lines <- paste0(
+    "{\"run_id\":\"", run$run_id, "\",\"key\":", json_string(key), ",\"value\":", json_numbers(value),
+    ",\"timestamp\":", number_text(timestamp), ",\"step\":", number_text(step), "}"
+  )
+  writeLines(lines, relay$file, useBytes = TRUE)
+  flush(relay$file)
+  relay$size <- relay$size + sum(nchar(lines, "bytes")) + length(lines)
+  TRUE
+}
+
+start_relay <- function(uri) {
+  path <- spool_file("points-")
+  head <- spool_head(uri)
+  file <- file(path, "ab")
+  writeLines(head, file, useBytes = TRUE)
+  flush(file)
+  log <- paste0(path, ".log")
+  quiet <- if (.Platform$OS.type == "windows") paste("2>", shQuote(log)) else paste(">/dev/null 2>", shQuote(log))
+  command <- paste(shQuote(mlflow_bin()), "r relay --tracking-uri", shQuote(uri), shQuote(path), quiet)
+  # The pipe carries nothing: its end tells the relay that this session is over.
+  alive <- tryCatch(suppressWarnings(pipe(command, "w")), error = function(e) NULL)
+  if (is.null(alive)) {
+    close(file)
+    unlink(path)
+    return(NULL)
+  }
+  relay <- new.env(parent = emptyenv())
+  relay$uri <- uri
+  relay$path <- path
+  relay$log <- log
+  relay$file <- file
+  relay$alive <- alive
+  relay$size <- nchar(head, "bytes") + 1
+  .globals$relay <- relay
+  relay
+}
+
+relay_sent <- function(relay) {
+  text <- tryCatch(suppressWarnings(readLines(paste0(relay$path, ".sent"), n = 1L)), error = function(e) character())
+  if (length(text)) as.numeric(text) else 0
+}
+
+# Waits until the server has everything, as long as it takes more within the time limit.
+await_relay <- function() {
+  relay <- .globals$relay
+  if (is.null(relay) || isTRUE(.globals$forked)) return(invisible())
+  sent <- relay_sent(relay)
+  until <- Sys.time() + http_timeout()
+  while (sent < relay$size && Sys.time() < until) {
+    Sys.sleep(0.01)
+    now <- relay_sent(relay)
+    if (now > sent) until <- Sys.time() + http_timeout()
+    sent <- now
+    if (file.exists(relay$log) && file.size(relay$log) > 0) break
+  }
+  relay_refusals(relay)
+  if (sent < relay$size) {
+    said <- if (file.exists(relay$log)) paste(readLines(relay$log, warn = FALSE), collapse = "\n") else ""
+    warning("Metrics could not be delivered yet; mlflow_sync() sends them later. ", said, call. = FALSE)
+  }
+  invisible()
+}
+
+relay_refusals <- function(relay) {
+  file <- paste0(relay$path, ".err")
+  if (!file.exists(file)) return(invisible())
+  lines <- readLines(file, warn = FALSE)
+  unlink(file)
+  if (length(lines) > 5L) lines <- c(lines[1:5], paste("and", length(lines) - 5L, "more"))
+  warning("The server refused metrics:\n", paste(lines, collapse = "\n"), call. = FALSE)
+}
+
+stop_relay <- function() {
+  relay <- .globals$relay
+  if (is.null(relay)) return(invisible())
+  .globals$relay <- NULL
+  if (isTRUE(.globals$forked)) return(invisible())
+  close(relay$file)
+  # Closing the pipe waits for the relay's end.
+  try(close(relay$alive), silent = TRUE)
+  relay_refusals(relay)
+  unlink(relay$log)
+  invisible()
 }

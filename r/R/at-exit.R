@@ -69,6 +69,7 @@ at_exit <- function() {
   old <- options(mlflow.rest.retries = 0, mlflow.rest.timeout = 10, warn = -1)
   on.exit(options(old))
   try(mlflow_flush(), silent = TRUE)
+  try(stop_relay(), silent = TRUE)
   if (isFALSE(getOption("mlflow.end_run_on_exit", TRUE))) {
     return(invisible())
   }

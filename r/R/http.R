@@ -239,13 +239,22 @@ CREATES <- c("runs/create", "experiments/create", "registered-models/create",
 
 # A JSON call below /api/2.0/mlflow. Returns the parsed body, or the raw text.
 rest_call <- function(client, endpoint, verb = "GET", query = NULL, body = NULL,
-                      version = "2.0", limit = 60, parse = TRUE) {
+                      version = "2.0", limit = 60, parse = TRUE, key = NULL) {
+  if (is_offline(client)) return(offline_call(client, endpoint, verb, query, body))
   create <- verb == "POST" && endpoint %in% CREATES
-  answer <- http_request(
-    client, verb, paste0("/api/", version, "/mlflow/", endpoint, query_string(query)),
-    body = if (verb == "GET") NULL else json_body(body),
-    once = create, limit = limit, key = if (create) random_hex(32L)
+  answer <- tryCatch(
+    http_request(
+      client, verb, paste0("/api/", version, "/mlflow/", endpoint, query_string(query)),
+      body = if (verb == "GET") NULL else json_body(body),
+      once = create, limit = limit, key = if (create) key %||% random_hex(32L)
+    ),
+    mlflow_connection_error = function(e) {
+      if (!goes_offline(client, endpoint, verb)) stop(e)
+      NULL
+    }
   )
+  if (is.null(answer)) return(offline_call(client, endpoint, verb, query, body))
+  note_answer(client)
   finish_call(answer, endpoint, parse)
 }
 

@@ -108,7 +108,7 @@ record_model <- function(run, spec) {
 # NULL when the server has no logged models or this process cannot write their files.
 begin_logged_model <- function(run, store, artifact_path, params) {
   host <- run$client$get_host_creds()$host
-  if (isFALSE(getOption("mlflow.logged_models")) || store$kind == "server") return(NULL)
+  if (isFALSE(getOption("mlflow.logged_models")) || store$kind %in% c("server", "offline")) return(NULL)
   if (isTRUE(.globals$no_logged_models[[host]])) return(NULL)
   model <- tryCatch(
     mlflow_create_logged_model(gsub("[/:.%\"']", "-", artifact_path), run$run_id,

@@ -35,7 +35,10 @@ resolve_read_run <- function(run_id, client) {
 }
 
 run_id_text <- function(x) {
-  if (inherits(x, "mlflow_run")) mlflow_id(x) else as.character(x)
+  id <- if (inherits(x, "mlflow_run")) mlflow_id(x) else as.character(x)
+  # A run that was started offline has its server's id since mlflow_sync().
+  synced <- unlist(.globals$run_map[id], use.names = FALSE)
+  if (length(synced) == length(id)) synced else id
 }
 
 #' Start a run

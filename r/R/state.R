@@ -16,6 +16,11 @@
   .globals$artifact_uris <- character()
   .globals$honours_keys <- list()
   .globals$no_logged_models <- list()
+  .globals$answered <- list()
+  .globals$gone <- list()
+  .globals$spools <- list()
+  .globals$offline_runs <- list()
+  .globals$run_map <- list()
 }
 .globals_reset()
 
@@ -37,6 +42,7 @@ fork_guard <- function() {
     .globals$forked <- TRUE
     .globals$owned_runs <- list()
     .globals$queue <- NULL
+    .globals$spools <- list()
   }
   invisible(isTRUE(.globals$forked))
 }
