@@ -47,6 +47,9 @@ func (s *Server) openDomains(ctx context.Context) ([]domain, error) {
 		return nil, err
 	}
 	s.closers = append(s.closers, files)
+	if s.imports, err = newImports(ctx, s.store, db, destination, runs, models, files); err != nil {
+		return nil, err
+	}
 
 	return []domain{runs, models, files}, nil
 }

@@ -37,6 +37,7 @@ type Server struct {
 	listener net.Listener
 	ready    Ready
 	handler  http.Handler
+	imports  *imports
 	stopping chan struct{} // closed when held requests shall end
 	closers  []io.Closer
 }
@@ -84,13 +85,13 @@ func open(ctx context.Context, config Config) (s *Server, err error) {
 			return s, err
 		}
 	}
-	if notice := store.FileTreeNotice(); notice != "" {
-		slog.Warn(notice)
-	}
 	if s.listener, err = net.Listen("tcp", net.JoinHostPort(config.host(), strconv.Itoa(config.Port))); err != nil {
 		return s, fmt.Errorf("listen on port %d of %s: %w", config.Port, config.host(), err)
 	}
-	return s, s.build(ctx)
+	if err := s.build(ctx); err != nil {
+		return s, err
+	}
+	return s, s.importTree(ctx)
 }
 
 // build mounts everything on one router and puts the checks before it.

@@ -175,30 +175,3 @@ func rootCause(err error) error {
 	}
 	return err
 }
-
-var experimentDir = regexp.MustCompile(`^[0-9]+$`)
-
-// FileTreeNotice gives what to tell whoever opens a folder for the first time that holds experiments as MLflow's own file
-// store writes them; empty for other stores.
-func (s Store) FileTreeNotice() string {
-	if s.Folder == "" {
-		return ""
-	}
-	if _, err := os.Stat(s.Database()); err == nil {
-		return ""
-	}
-	entries, err := os.ReadDir(s.Folder)
-	if err != nil {
-		return ""
-	}
-	for _, e := range entries {
-		if !e.IsDir() || !experimentDir.MatchString(e.Name()) {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(s.Folder, e.Name(), "meta.yaml")); err == nil {
-			return fmt.Sprintf("%s holds runs in MLflow's file format; they are left as they are and not shown (`weir import` will bring them in), "+
-				"new runs go to %s", s.Folder, s.Database())
-		}
-	}
-	return ""
-}

@@ -102,13 +102,7 @@ const upsertLatest = `
 
 // writePoints adds points of one metric to a locked run. They are in the order of histories.
 func writePoints(tx *sqldb.Tx, run, key int64, points []series.Point) error {
-	s := spanOf(points)
-	_, err := tx.Exec(`
-		insert into latest (run_id, key_id, value, step, ts, vmin, vmax, vfirst, first_step, first_ts)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`+upsertLatest,
-		run, key, number(s.last.Value), s.last.Step, s.last.Time, number(s.min), number(s.max),
-		number(s.first.Value), s.first.Step, s.first.Time)
-	if err != nil {
+	if err := widenLatest(tx, run, key, spanOf(points)); err != nil {
 		return err
 	}
 	if len(points) >= blockFrom {
@@ -130,6 +124,16 @@ func writePoints(tx *sqldb.Tx, run, key int64, points []series.Point) error {
 		return nil
 	}
 	return fold(tx, run, key)
+}
+
+// widenLatest takes a span into a metric's row of the table latest.
+func widenLatest(tx *sqldb.Tx, run, key int64, s span) error {
+	_, err := tx.Exec(`
+		insert into latest (run_id, key_id, value, step, ts, vmin, vmax, vfirst, first_step, first_ts)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`+upsertLatest,
+		run, key, number(s.last.Value), s.last.Step, s.last.Time, number(s.min), number(s.max),
+		number(s.first.Value), s.first.Step, s.first.Time)
+	return err
 }
 
 // fold makes a block of a metric's tail.
@@ -177,15 +181,18 @@ func lastSeq(tx *sqldb.Tx, query string, run, key int64) (seq int64, err error) 
 }
 
 func insertBlock(tx *sqldb.Tx, run, key int64, points []series.Point) error {
+	return storeBlock(tx, run, key, series.Summarize(points), series.Encode(nil, points))
+}
+
+// storeBlock writes a block that is made already.
+func storeBlock(tx *sqldb.Tx, run, key int64, s series.Summary, data []byte) error {
 	seq, err := lastSeq(tx, `select seq from seg where run_id = cast($1 as bigint) and key_id = cast($2 as bigint) order by seq desc limit 1`, run, key)
 	if err != nil {
 		return err
 	}
-	s := series.Summarize(points)
 	_, err = tx.Exec(`
 		insert into seg (run_id, key_id, seq, n, step0, step1, ts0, ts1, vmin, vmax, vfirst, vlast, data)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		run, key, seq+1, s.N, s.MinStep, s.MaxStep, s.MinTime, s.MaxTime, number(s.Min), number(s.Max), number(s.First), number(s.Last),
-		series.Encode(nil, points))
+		run, key, seq+1, s.N, s.MinStep, s.MaxStep, s.MinTime, s.MaxTime, number(s.Min), number(s.Max), number(s.First), number(s.Last), data)
 	return err
 }

@@ -1,0 +1,2 @@
+-- Runs that an import has begun to bring in and not finished. A later import begins them anew.
+create table run_import (run_id bigint primary key);

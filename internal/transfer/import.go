@@ -1,0 +1,397 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/weir-ml/weir/mlflow"
+)
+
+// Experiments is the side of experiments of the store that an import writes to.
+type Experiments interface {
+	MatchExperiment(ctx context.Context, e mlflow.Experiment) (id string, idTaken bool, err error)
+	ImportExperiment(ctx context.Context, e mlflow.Experiment) (here mlflow.Experiment, added bool, err error)
+}
+
+// Runs is its side of runs.
+type Runs interface {
+	HasRun(ctx context.Context, runID string) (bool, error)
+	ImportRun(ctx context.Context, r *mlflow.Run, deletedAt int64, points func(emit func([]mlflow.Metric) error) error) (added bool, err error)
+}
+
+// LoggedModels is its side of logged models.
+type LoggedModels interface {
+	HasLoggedModel(ctx context.Context, modelID string) (bool, error)
+	ImportLoggedModel(ctx context.Context, m *mlflow.LoggedModel, deletedAt int64) (added bool, lost int, err error)
+}
+
+// Registry is its side of registered models.
+type Registry interface {
+	HasRegisteredModel(ctx context.Context, name string) (bool, error)
+	HasModelVersion(ctx context.Context, name string, number int64) (bool, error)
+	ImportRegisteredModel(ctx context.Context, m mlflow.RegisteredModel) (added bool, err error)
+	ImportModelVersion(ctx context.Context, v mlflow.ModelVersion, storage, loggedModel string) (added bool, err error)
+}
+
+// Files is where artifacts are kept, below one root.
+type Files interface {
+	// Size gives a file's size, and -1 when there is none.
+	Size(ctx context.Context, path string) (int64, error)
+	Put(ctx context.Context, path string, r io.Reader, size int64) error
+}
+
+// Target is the store that an import writes to.
+type Target struct {
+	Name         string // for people
+	Experiments  Experiments
+	Runs         Runs
+	LoggedModels LoggedModels
+	Registry     Registry
+	Files        Files
+	// Root is the local folder of the artifact root, where files that lie below it stay; empty when it is not a folder.
+	Root string
+}
+
+// Options say how an import runs.
+type Options struct {
+	DryRun bool
+	// Progress is called now and then with how many runs have been looked at.
+	Progress func(runs int)
+}
+
+// deletedVersion is the stage of a deleted model version, whose source is forgotten.
+const deletedVersion = "Deleted_Internal"
+
+// workers is how many runs are on their way at once: enough to share commits, few enough for a disk.
+const workers = 8
+
+// Import brings everything that src has into the target. The error says that the target cannot be written or that the
+// source as a whole cannot be read; single faults are in the Report.
+func Import(ctx context.Context, src Source, to Target, o Options) (*Report, error) {
+	im := &importer{
+		src: src, to: to, o: o, place: newPlaces(to),
+		report: &Report{Source: src.Name(), Target: to.Name, DryRun: o.DryRun},
+	}
+	err := im.run(ctx)
+	im.report.sort()
+	return im.report, err
+}
+
+type importer struct {
+	src    Source
+	to     Target
+	o      Options
+	place  *places
+	report *Report
+	seen   int // runs looked at
+}
+
+func (im *importer) run(ctx context.Context) error {
+	experiments, err := im.src.Experiments(ctx, im.report.fault)
+	if err != nil {
+		return err
+	}
+	here := make([]Experiment, len(experiments))
+	for i, e := range experiments {
+		if here[i], err = im.experiment(ctx, e); err != nil {
+			return err
+		}
+	}
+	for i, e := range experiments {
+		if err := im.runs(ctx, e, here[i]); err != nil {
+			return err
+		}
+	}
+	// Points of logged models name runs of any experiment.
+	for i, e := range experiments {
+		err := im.src.LoggedModels(ctx, e, im.report.fault, func(m *LoggedModel) error { return im.loggedModel(ctx, m, here[i]) })
+		if err != nil {
+			return err
+		}
+	}
+	return im.src.RegisteredModels(ctx, im.report.fault, func(m *RegisteredModel) error { return im.registeredModel(ctx, m) })
+}
+
+// experiment brings in an experiment and gives it as it is in the target.
+func (im *importer) experiment(ctx context.Context, e Experiment) (Experiment, error) {
+	what := "experiment " + e.ExperimentID
+	im.checkTexts(what, &e.Tags)
+	id, taken, err := im.to.Experiments.MatchExperiment(ctx, e.Experiment)
+	if err != nil {
+		return e, err
+	}
+	in := e.Experiment
+	in.ArtifactLocation = im.place.experiment(e)
+	if im.o.DryRun {
+		im.report.count(&im.report.Experiments, id == "")
+		switch {
+		case id != "" && id != e.ExperimentID:
+			im.report.note("experiment %s %q: its runs would go to experiment %s, which has its name", e.ExperimentID, e.Name, id)
+		case id == "" && taken:
+			im.report.note("experiment %s %q: would get a new id, because another experiment has this one", e.ExperimentID, e.Name)
+		}
+		if id != "" {
+			in.ExperimentID = id
+		} else if location := in.ArtifactLocation; location == "" {
+			im.report.rewrite(what, e.ArtifactLocation, proxied+e.ExperimentID)
+		} else {
+			im.report.rewrite(what, e.ArtifactLocation, location)
+		}
+		e.Experiment = in
+		return e, nil
+	}
+	from := e.ArtifactLocation
+	here, added, err := im.to.Experiments.ImportExperiment(ctx, in)
+	if err != nil {
+		if isFault(err) {
+			im.report.fault(what, err)
+			e.ExperimentID = "" // its runs have nowhere to go
+			return e, nil
+		}
+		return e, fmt.Errorf("%s: %w", what, err)
+	}
+	im.report.count(&im.report.Experiments, added)
+	switch {
+	case here.ExperimentID == e.ExperimentID:
+	case added:
+		im.report.note("experiment %s %q: has the id %s here, because another experiment has its own", e.ExperimentID, e.Name, here.ExperimentID)
+	default:
+		im.report.note("experiment %s %q: its runs are in experiment %s, which has its name", e.ExperimentID, e.Name, here.ExperimentID)
+	}
+	if added {
+		im.report.rewrite(what, from, here.ArtifactLocation)
+	}
+	e.Experiment = here
+	return e, nil
+}
+
+// runs brings in the runs of an experiment, several at once.
+func (im *importer) runs(ctx context.Context, e, here Experiment) error {
+	if here.ExperimentID == "" {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	queue := make(chan *Run)
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for r := range queue {
+				if err := im.oneRun(ctx, r, here); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	err := im.src.Runs(ctx, e, im.report.fault, func(r *Run) error {
+		im.seen++
+		if im.o.Progress != nil {
+			im.o.Progress(im.seen)
+		}
+		select {
+		case queue <- r:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+	close(queue)
+	group.Wait()
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	return err
+}
+
+func (im *importer) oneRun(ctx context.Context, r *Run, here Experiment) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	what := "run " + r.Info.RunID
+	has, err := im.to.Runs.HasRun(ctx, r.Info.RunID)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	from := r.Info.ArtifactURI
+	files, to := im.place.run(r, here)
+	r.Info.ArtifactURI = to
+	if has {
+		im.report.count(&im.report.Runs, false)
+		return nil
+	}
+	im.checkTexts(what, &r.Data.Params, &r.Data.Tags)
+	// The files come first: a run that is there is whole.
+	if err := im.copyFiles(ctx, what, files); err != nil {
+		return err
+	}
+	if im.o.DryRun {
+		im.report.count(&im.report.Runs, true)
+		im.report.rewrite(what, from, to)
+		return nil
+	}
+	r.Info.ExperimentID = here.ExperimentID
+	var points int64
+	added, err := im.to.Runs.ImportRun(ctx, &r.Run, r.DeletedAt, func(emit func([]mlflow.Metric) error) error {
+		return r.Points(func(list []mlflow.Metric) error {
+			points += int64(len(list))
+			return emit(list)
+		})
+	})
+	if err != nil {
+		if isFault(err) {
+			im.report.fault(what, err)
+			return nil
+		}
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	im.report.count(&im.report.Runs, added)
+	if added {
+		im.report.do(func() { im.report.Points += points })
+		im.report.rewrite(what, from, to)
+	}
+	return nil
+}
+
+func (im *importer) loggedModel(ctx context.Context, m *LoggedModel, here Experiment) error {
+	if here.ExperimentID == "" {
+		return nil
+	}
+	what := "logged model " + m.Info.ModelID
+	has, err := im.to.LoggedModels.HasLoggedModel(ctx, m.Info.ModelID)
+	if err != nil {
+		return err
+	}
+	from := m.Info.ArtifactURI
+	files, to := im.place.loggedModel(m, here)
+	m.Info.ArtifactURI = to
+	im.checkTexts(what, &m.Data.Params, &m.Info.Tags)
+	if !has {
+		if err := im.copyFiles(ctx, what, files); err != nil {
+			return err
+		}
+		im.report.rewrite(what, from, to)
+	}
+	if im.o.DryRun {
+		im.report.count(&im.report.LoggedModels, !has)
+		return nil
+	}
+	deletedAt := int64(0)
+	if m.Deleted {
+		deletedAt = max(m.Info.LastUpdatedTimestamp, 1)
+	}
+	m.Info.ExperimentID = here.ExperimentID
+	added, lost, err := im.to.LoggedModels.ImportLoggedModel(ctx, &m.LoggedModel, deletedAt)
+	if err != nil {
+		if isFault(err) {
+			im.report.fault(what, err)
+			return nil
+		}
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	im.report.count(&im.report.LoggedModels, added)
+	if added && lost > 0 {
+		im.report.fault(what, fmt.Errorf("%d points of its metrics belong to runs that are not here", lost))
+	}
+	return nil
+}
+
+func (im *importer) registeredModel(ctx context.Context, m *RegisteredModel) error {
+	what := "registered model " + m.Name
+	im.checkTexts(what, &m.Tags)
+	if im.o.DryRun {
+		return im.planModel(ctx, m)
+	}
+	added, err := im.to.Registry.ImportRegisteredModel(ctx, m.RegisteredModel)
+	if err != nil {
+		if isFault(err) {
+			im.report.fault(what, err)
+			return nil
+		}
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	im.report.count(&im.report.RegisteredModels, added)
+	for _, v := range m.Versions {
+		what := fmt.Sprintf("version %s of %s", v.Version, v.Name)
+		im.checkTexts(what, &v.Tags)
+		from, fromStorage := v.Source, v.Storage
+		v.Source, v.Storage = im.place.version(v.Source), im.place.version(v.Storage)
+		if v.Storage == "" {
+			v.Storage = v.Source
+		}
+		added, err := im.to.Registry.ImportModelVersion(ctx, v.ModelVersion, v.Storage, v.LoggedModel)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			im.report.fault(what, err)
+			continue
+		case added && v.CurrentStage != deletedVersion:
+			im.report.rewrite(what, from, v.Source)
+			if fromStorage != "" && fromStorage != from {
+				im.report.rewrite(what+", its files", fromStorage, v.Storage)
+			}
+			if v.Status != "" && v.Status != "READY" {
+				im.report.note("%s: had the status %s and is READY here", what, v.Status)
+			}
+		}
+		im.report.count(&im.report.ModelVersions, added)
+	}
+	return nil
+}
+
+// planModel counts what importing a registered model would add.
+func (im *importer) planModel(ctx context.Context, m *RegisteredModel) error {
+	has, err := im.to.Registry.HasRegisteredModel(ctx, m.Name)
+	if err != nil {
+		return err
+	}
+	im.report.count(&im.report.RegisteredModels, !has)
+	for _, v := range m.Versions {
+		number, err := versionNumber(v.Version)
+		if err != nil {
+			im.report.fault("registered model "+m.Name, err)
+			continue
+		}
+		has, err := im.to.Registry.HasModelVersion(ctx, m.Name, number)
+		if err != nil {
+			return err
+		}
+		im.report.count(&im.report.ModelVersions, !has)
+		if !has && v.CurrentStage != deletedVersion {
+			im.report.rewrite(fmt.Sprintf("version %s of %s", v.Version, v.Name), v.Source, im.place.version(v.Source))
+		}
+	}
+	return nil
+}
+
+// checkTexts drops from lists what no database here can hold, and names it.
+func (im *importer) checkTexts(what string, lists ...*[]mlflow.KeyValue) {
+	for _, list := range lists {
+		var kept []mlflow.KeyValue
+		for _, kv := range *list {
+			switch {
+			case strings.ContainsRune(kv.Key+kv.Value, 0):
+				im.report.fault(what+", "+kv.Key, errors.New("its text holds the character U+0000"))
+			case !utf8.ValidString(kv.Key) || !utf8.ValidString(kv.Value):
+				im.report.fault(what+", "+strings.ToValidUTF8(kv.Key, "�"), errors.New("its text is not UTF-8"))
+			default:
+				kept = append(kept, kv)
+			}
+		}
+		*list = kept
+	}
+}
+
+// isFault tells what is wrong with one object from what is wrong with the store.
+func isFault(err error) bool {
+	switch mlflow.CodeOf(err) {
+	case mlflow.CodeInvalidParameterValue, mlflow.CodeBadRequest, mlflow.CodeResourceDoesNotExist, mlflow.CodeResourceAlreadyExists:
+		return true
+	}
+	return false
+}
