@@ -31,6 +31,9 @@ func bodyLimit(path string) int64 {
 	return defaultBodyLimit
 }
 
+// keptBuffer is the size up to which a buffer waits for the next request; one large body must not hold its memory for ever.
+const keptBuffer = 1 << 20
+
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // readRequest fills dst from the query of a GET or the JSON body of anything else, and from the path's values.
@@ -50,7 +53,11 @@ func readRequest(r *http.Request, limit int64, d *decoder, dst reflect.Value, sc
 		}
 	}
 	buf := buffers.Get().(*bytes.Buffer)
-	defer buffers.Put(buf)
+	defer func() {
+		if buf.Cap() <= keptBuffer {
+			buffers.Put(buf)
+		}
+	}()
 	buf.Reset()
 	if err := readBody(r, limit, buf); err != nil {
 		return err
