@@ -27,12 +27,13 @@ const (
 	CodeTemporarilyUnavailable ErrorCode = "TEMPORARILY_UNAVAILABLE"
 	CodeDeadlineExceeded       ErrorCode = "DEADLINE_EXCEEDED"
 
-	// The next ones are not MLflow's: they name faults of HTTP itself and of model servers.
+	// The next ones are not MLflow's: they name faults of HTTP itself, of model servers and of the disk.
 	CodeMethodNotAllowed     ErrorCode = "METHOD_NOT_ALLOWED"
 	CodePayloadTooLarge      ErrorCode = "PAYLOAD_TOO_LARGE"
 	CodeUnsupportedMediaType ErrorCode = "UNSUPPORTED_MEDIA_TYPE"
 	CodeBadGateway           ErrorCode = "BAD_GATEWAY"
 	CodeInsufficientStorage  ErrorCode = "INSUFFICIENT_STORAGE"
+	CodeDataCorrupt          ErrorCode = "DATA_CORRUPT"
 )
 
 var httpStatus = map[ErrorCode]int{

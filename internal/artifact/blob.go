@@ -46,7 +46,7 @@ type blobs struct {
 
 func (s *blobs) close() error { return s.b.Close() }
 
-func (s *blobs) put(ctx context.Context, key string, r io.Reader, check func(received) error) (stored, error) {
+func (s *blobs) put(ctx context.Context, key string, r io.Reader, check func(stored) error) (stored, error) {
 	if err := s.checkTarget(ctx, key); err != nil {
 		return stored{}, err
 	}
@@ -74,12 +74,11 @@ func (s *blobs) put(ctx context.Context, key string, r io.Reader, check func(rec
 	if err := w.Close(); err != nil {
 		return stored{}, s.explainWrite(err, key)
 	}
-	f := stored{size: got.size, sha256: got.sha256}
 	// Somebody else may have replaced the object already; what the store calls it is ours to keep only if it is ours.
 	if a, err := s.b.Attributes(ctx, s.prefix+key); err == nil && a.Metadata[putMark] == mark {
-		f.mtime, f.tag = a.ModTime, a.ETag
+		got.mtime, got.tag = a.ModTime, a.ETag
 	}
-	return f, nil
+	return got, nil
 }
 
 // checkTarget refuses what would make one key a file and a folder. The questions are asked all at once, so that they cost the

@@ -8,9 +8,10 @@ import (
 
 // bucket is where the bytes are. Every implementation passes the tests of bucket_test.go; keys are those of key.go.
 type bucket interface {
-	// put makes a file of a stream, whole or not at all; check is called with what was received, and its error undoes all.
+	// put makes a file of a stream, whole or not at all; check is called with what was received, just
+	// before the file appears, and its error undoes all.
 	// A folder at the key, or a file above it, is INVALID_PARAMETER_VALUE.
-	put(ctx context.Context, key string, r io.Reader, check func(received) error) (stored, error)
+	put(ctx context.Context, key string, r io.Reader, check func(stored) error) (stored, error)
 	// open reads a file. None is RESOURCE_DOES_NOT_EXIST, a folder INVALID_PARAMETER_VALUE.
 	open(ctx context.Context, key string) (*object, error)
 	// list gives the entries of a folder by name; a file and a missing folder have none.
@@ -31,14 +32,14 @@ type multipart interface {
 	// completeUpload makes the file of the parts, whole or not at all. Parts that are missing, or that are others than the
 	// listed ones, are INVALID_PARAMETER_VALUE. Once it has succeeded it may be repeated. Without
 	// known the file is there, but what is in it has not been seen.
-	completeUpload(ctx context.Context, key, id string, parts []part, expect Expect) (s stored, known bool, err error)
+	completeUpload(ctx context.Context, key, id string, parts []part, check func(stored) error) (s stored, known bool, err error)
 	// abortUpload forgets an upload; an unknown one is no fault.
 	abortUpload(ctx context.Context, key, id string) error
 }
 
 // partTaker is a multipart bucket without an address of its own: the server takes the parts for it.
 type partTaker interface {
-	putPart(ctx context.Context, key, id string, number int, r io.Reader, check func(received) error) (part, error)
+	putPart(ctx context.Context, key, id string, number int, r io.Reader, check func(stored) error) (part, error)
 }
 
 // part is one piece of an upload; parts are numbered from 1. The tag stands for its content.
@@ -48,18 +49,12 @@ type part struct {
 	size   int64
 }
 
-// received is what a stream turned out to hold.
-type received struct {
-	size   int64
-	sha256 [32]byte
-}
-
 // stored is a file as it lies in the bucket. Time or tag changes with each put of other content.
 type stored struct {
 	size   int64
-	mtime  time.Time // zero from a put that was overtaken by another one
+	mtime  time.Time // zero where an object store has not set it yet, or another put came after
 	tag    string    // what an object store calls this version of the file; disks have no such thing
-	sha256 [32]byte  // only from put
+	sha256 [32]byte  // only of what was received
 }
 
 // object is an open file.

@@ -68,7 +68,7 @@ func TestBuckets(t *testing.T) {
 	}
 }
 
-func accept(received) error { return nil }
+func accept(stored) error { return nil }
 
 func mustPut(t *testing.T, b bucket, key, content string) stored {
 	t.Helper()
@@ -141,7 +141,7 @@ var bucketLaws = map[string]func(t *testing.T, b bucket){
 	},
 	"a refused put leaves nothing": func(t *testing.T, b bucket) {
 		refused := errors.New("refused")
-		_, err := b.put(t.Context(), "x/y", strings.NewReader("data"), func(got received) error {
+		_, err := b.put(t.Context(), "x/y", strings.NewReader("data"), func(got stored) error {
 			if got.size != 4 || got.sha256 != sha256.Sum256([]byte("data")) {
 				t.Errorf("received %+v", got)
 			}

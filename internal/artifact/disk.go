@@ -100,7 +100,7 @@ func orDot(key string) string {
 
 var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}
 
-func (d *disk) put(ctx context.Context, key string, r io.Reader, check func(received) error) (stored, error) {
+func (d *disk) put(ctx context.Context, key string, r io.Reader, check func(stored) error) (stored, error) {
 	if err := d.checkTarget(key); err != nil {
 		return stored{}, err
 	}
@@ -116,7 +116,7 @@ func (d *disk) put(ctx context.Context, key string, r io.Reader, check func(rece
 }
 
 // stage stores a stream under a private name, synced to the disk; key is what faults are explained with.
-func (d *disk) stage(ctx context.Context, key string, r io.Reader, check func(received) error) (_ string, _ stored, err error) {
+func (d *disk) stage(ctx context.Context, key string, r io.Reader, check func(stored) error) (_ string, _ stored, err error) {
 	part, err := d.newPrivate(partDir)
 	if err != nil {
 		return "", stored{}, err
@@ -135,24 +135,25 @@ func (d *disk) stage(ctx context.Context, key string, r io.Reader, check func(re
 	if err != nil {
 		return "", stored{}, explainDisk(err, key)
 	}
-	if err := check(got); err != nil {
-		return "", stored{}, err
-	}
 	// The clock of the file system ticks every few milliseconds; a time of our own tells two puts in one tick apart.
 	if err := d.root.Chtimes(part, time.Time{}, time.Now()); err != nil {
 		return "", stored{}, err
-	}
-	if err := f.Sync(); err != nil {
-		return "", stored{}, explainDisk(err, key)
 	}
 	info, err := f.Stat()
 	if err != nil {
 		return "", stored{}, err
 	}
+	got.mtime = info.ModTime()
+	if err := check(got); err != nil {
+		return "", stored{}, err
+	}
+	if err := f.Sync(); err != nil {
+		return "", stored{}, explainDisk(err, key)
+	}
 	if err := f.Close(); err != nil {
 		return "", stored{}, explainDisk(err, key)
 	}
-	return part, stored{size: got.size, mtime: info.ModTime(), sha256: got.sha256}, nil
+	return part, got, nil
 }
 
 // checkTarget refuses before anything is received what could not be published after it.
@@ -178,11 +179,11 @@ func (d *disk) newPrivate(dir string) (string, error) {
 	return path.Join(dir, hex.EncodeToString(b[:])), nil
 }
 
-func copyHashed(ctx context.Context, w io.Writer, r io.Reader) (received, error) {
+func copyHashed(ctx context.Context, w io.Writer, r io.Reader) (stored, error) {
 	buffer := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buffer)
 	hash := sha256.New()
-	var got received
+	var got stored
 	for {
 		if err := context.Cause(ctx); err != nil {
 			return got, err

@@ -58,7 +58,7 @@ func (d *disk) createUpload(ctx context.Context, key string, parts int) (string,
 
 // putInto adds a small file to an upload.
 func (d *disk) putInto(ctx context.Context, dir, name, key string, content []byte) error {
-	staged, _, err := d.stage(ctx, key, bytes.NewReader(content), func(received) error { return nil })
+	staged, _, err := d.stage(ctx, key, bytes.NewReader(content), func(stored) error { return nil })
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (d *disk) upload(key, id string) (dir string, plan uploadPlan, err error) {
 
 func partName(number int, tag string) string { return fmt.Sprintf("%05d-%s", number, tag) }
 
-func (d *disk) putPart(ctx context.Context, key, id string, number int, r io.Reader, check func(received) error) (part, error) {
+func (d *disk) putPart(ctx context.Context, key, id string, number int, r io.Reader, check func(stored) error) (part, error) {
 	dir, plan, err := d.upload(key, id)
 	if err != nil {
 		return part{}, err
@@ -155,7 +155,7 @@ func (d *disk) parts(_ context.Context, key, id string) ([]part, error) {
 }
 
 func (d *disk) completeUpload(
-	ctx context.Context, key, id string, parts []part, expect Expect,
+	ctx context.Context, key, id string, parts []part, check func(stored) error,
 ) (s stored, known bool, err error) {
 	leave, err := d.enter(ctx, id)
 	if err != nil {
@@ -174,7 +174,7 @@ func (d *disk) completeUpload(
 		return stored{}, false, err
 	}
 	_ = d.root.Chtimes(dir, time.Time{}, time.Now()) // no sweep while the parts are joined
-	s, err = d.put(ctx, key, &joined{d: d, files: files}, expect.check)
+	s, err = d.put(ctx, key, &joined{d: d, files: files}, check)
 	if err != nil {
 		return stored{}, false, err
 	}

@@ -2,7 +2,6 @@ package artifact
 
 import (
 	"context"
-	"encoding/hex"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -251,18 +250,22 @@ func (s *Store) completeUpload(w http.ResponseWriter, r *http.Request) error {
 	if expect.SHA256, err = digestOfText(r.Header.Get("X-Amz-Checksum-Sha256")); err != nil {
 		return err
 	}
+	if _, seen := m.(partTaker); !seen && expect.SHA256 != nil {
+		return mlflow.Errorf(mlflow.CodeInvalidParameterValue,
+			"this store cannot check the SHA-256 of a file that is sent in parts; leave X-Amz-Checksum-Sha256 out")
+	}
 	parts := make([]part, len(req.Parts))
 	for i, p := range req.Parts {
 		parts[i] = part{number: int(p.PartNumber), tag: strings.Trim(strings.TrimPrefix(p.ETag, "W/"), `"`)}
 	}
 	// A client that hangs up must not undo the work of joining the parts: it will ask again, and then it is done.
-	file, known, err := m.completeUpload(context.WithoutCancel(r.Context()), key, req.UploadID, parts, expect)
+	ctx := context.WithoutCancel(r.Context())
+	file, known, err := m.completeUpload(ctx, key, req.UploadID, parts, s.checkAndRecord(ctx, key, expect))
 	if err != nil {
 		return err
 	}
 	if known {
-		info := s.remember(r.Context(), key, file)
-		w.Header().Set("ETag", info.ETag())
+		w.Header().Set("ETag", infoOf(file).ETag())
 	}
 	api.WriteJSON(w, &mlflow.Empty{})
 	return nil
@@ -291,16 +294,4 @@ func (s *Store) abortUpload(w http.ResponseWriter, r *http.Request) error {
 	}
 	api.WriteJSON(w, &mlflow.Empty{})
 	return nil
-}
-
-// remember records what a put learned of a file. The row only saves hashing again: the file is stored whether or not the row
-// can be written.
-func (s *Store) remember(ctx context.Context, key string, f stored) Info {
-	if f.mtime.IsZero() {
-		return Info{Size: f.size, SHA256: hex.EncodeToString(f.sha256[:])}
-	}
-	if err := s.record(ctx, key, f); err != nil {
-		s.log.WarnContext(ctx, "artifact digest not recorded", "path", key, "error", err)
-	}
-	return Info{Size: f.size, ModTime: f.mtime, SHA256: hex.EncodeToString(f.sha256[:])}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/weir-ml/weir/internal/sqldb"
+	"github.com/weir-ml/weir/mlflow"
 )
 
 //go:embed migrations
@@ -33,17 +34,26 @@ func (s *Store) record(ctx context.Context, key string, f stored) error {
 	})
 }
 
-// digestOf gives the SHA-256 of a file as it was put, and false when the file has changed since or never was put.
+// digestOf gives the SHA-256 of a file as it was put, and false when the file has changed since or never was put. A file on
+// a disk that has not the size of its row is DATA_CORRUPT.
 func (s *Store) digestOf(ctx context.Context, key string, f stored) (sum []byte, known bool, err error) {
 	var size, mtime int64
 	var tag string
 	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(`select size, mtime, sha256, tag from file where path = $1`, key).Scan(&size, &mtime, &sum, &tag)
 	})
-	if errors.Is(err, sqldb.ErrNoRows) {
+	switch {
+	case errors.Is(err, sqldb.ErrNoRows):
 		return nil, false, nil
+	case err != nil:
+		return nil, false, err
+	case tag == "" && f.tag == "" && size != f.size && mtime <= f.mtime.UnixNano():
+		// A row that is newer than the file belongs to a put that is not done yet, or was not.
+		return nil, false, mlflow.Errorf(mlflow.CodeDataCorrupt,
+			"'%s' has %d bytes on the disk and %d when it was stored: it was damaged, or changed behind the server's back; "+
+				"store it again, or delete it", key, f.size, size)
 	}
-	return sum, err == nil && size == f.size && mtime == f.mtime.UnixNano() && tag == f.tag, err
+	return sum, size == f.size && mtime == f.mtime.UnixNano() && tag == f.tag, nil
 }
 
 // forgetChunk bounds how many rows one transaction removes, so that no delete holds the writer for long.

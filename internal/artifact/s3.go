@@ -116,11 +116,7 @@ func (s *s3Bucket) parts(ctx context.Context, key, id string) ([]part, error) {
 	return parts, nil
 }
 
-func (s *s3Bucket) completeUpload(ctx context.Context, key, id string, parts []part, expect Expect) (stored, bool, error) {
-	if expect.SHA256 != nil {
-		return stored{}, false, mlflow.Errorf(mlflow.CodeInvalidParameterValue,
-			"this store cannot check the SHA-256 of a file that is sent in parts; leave X-Amz-Checksum-Sha256 out")
-	}
+func (s *s3Bucket) completeUpload(ctx context.Context, key, id string, parts []part, check func(stored) error) (stored, bool, error) {
 	parts = slices.Clone(parts)
 	slices.SortFunc(parts, func(a, b part) int { return a.number - b.number })
 	arrived, err := s.parts(ctx, key, id)
@@ -135,7 +131,7 @@ func (s *s3Bucket) completeUpload(ctx context.Context, key, id string, parts []p
 	}
 	if len(parts) == 0 {
 		// S3 makes no file of no parts.
-		if _, err := s.put(ctx, key, bytes.NewReader(nil), func(received) error { return nil }); err != nil {
+		if _, err := s.put(ctx, key, bytes.NewReader(nil), check); err != nil {
 			return stored{}, false, err
 		}
 		return stored{}, false, s.abortUpload(ctx, key, id)

@@ -140,14 +140,35 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, expect Expect)
 	if key == "" {
 		return Info{}, errInvalidPath
 	}
-	f, err := s.bucket.put(ctx, key, r, expect.check)
+	f, err := s.bucket.put(ctx, key, r, s.checkAndRecord(ctx, key, expect))
 	if err != nil {
 		return Info{}, err
 	}
-	return s.remember(ctx, key, f), nil
+	if f.tag != "" && !f.mtime.IsZero() {
+		// The store has named the file only now. The row just saves hashing again, and the file is there without it.
+		if err := s.record(ctx, key, f); err != nil {
+			s.log.WarnContext(ctx, "artifact digest not recorded", "path", key, "error", err)
+		}
+	}
+	return infoOf(f), nil
 }
 
-func (e Expect) check(got received) error {
+// checkAndRecord compares what was received with what was announced, and writes a disk's row before the file appears: then a
+// file that is newer than its row, and of another size, was not put by us.
+func (s *Store) checkAndRecord(ctx context.Context, key string, expect Expect) func(stored) error {
+	return func(f stored) error {
+		if err := expect.check(f); err != nil || f.mtime.IsZero() {
+			return err
+		}
+		return s.record(ctx, key, f)
+	}
+}
+
+func infoOf(f stored) Info {
+	return Info{Size: f.size, ModTime: f.mtime, Tag: f.tag, SHA256: hex.EncodeToString(f.sha256[:])}
+}
+
+func (e Expect) check(got stored) error {
 	if e.Size >= 0 && got.size != e.Size {
 		return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "%d bytes were announced and %d received; nothing was stored",
 			e.Size, got.size)
@@ -165,7 +186,8 @@ type File struct {
 	Info
 }
 
-// Get opens a file. A missing one is RESOURCE_DOES_NOT_EXIST, a folder INVALID_PARAMETER_VALUE.
+// Get opens a file. A missing one is RESOURCE_DOES_NOT_EXIST, a folder INVALID_PARAMETER_VALUE, one that has not the size
+// with which it was put DATA_CORRUPT.
 func (s *Store) Get(ctx context.Context, path string) (*File, error) {
 	key, err := keyOfText(path)
 	if err != nil {
@@ -181,6 +203,10 @@ func (s *Store) get(ctx context.Context, key string) (*File, error) {
 	}
 	info := Info{Size: o.size, ModTime: o.mtime, Tag: o.tag}
 	sum, known, err := s.digestOf(ctx, key, o.stored)
+	if mlflow.CodeOf(err) == mlflow.CodeDataCorrupt {
+		o.Close()
+		return nil, err
+	}
 	if err != nil {
 		s.log.WarnContext(ctx, "artifact digest not read", "path", key, "error", err)
 	}
