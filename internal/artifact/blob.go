@@ -4,15 +4,18 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net"
 	"path"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
@@ -30,6 +33,8 @@ const (
 	putMark = "weir-put"
 	// maxName is what every file system takes: nobody could download a file with a longer name.
 	maxName = 255
+	// abortTime is how long a store may take to drop an upload.
+	abortTime = 30 * time.Second
 	// deleters is how many objects are deleted at the same time.
 	deleters = 8
 )
@@ -42,6 +47,9 @@ type blobs struct {
 	prefix string // of all keys; ends with a slash unless it is empty
 	// pin makes a read fail when the object is no longer the one with these attributes; nil where nothing changes.
 	pin func(a *blob.Attributes) func(as func(any) bool) error
+	// aborts tells stores that drop an upload whose stream fails from those that make an object of what came before, unless
+	// the upload is cancelled.
+	aborts bool
 }
 
 func (s *blobs) close() error { return s.b.Close() }
@@ -53,32 +61,69 @@ func (s *blobs) put(ctx context.Context, key string, r io.Reader, check func(sto
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
 	mark := hex.EncodeToString(b[:])
-	writing, cancel := context.WithCancel(ctx)
+	// A client that hangs up must not take away the time that the store needs to forget what it has got.
+	writing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	w, err := s.b.NewWriter(writing, s.prefix+key, &blob.WriterOptions{
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(abortTime, cancel) })()
+	source := &source{ctx: ctx, r: r, hash: sha256.New(), check: check}
+	if !s.aborts {
+		source.failed = cancel
+	}
+	err := s.b.Upload(writing, s.prefix+key, source, &blob.WriterOptions{
 		BufferSize: blobBuffer, MaxConcurrency: blobWriters, Metadata: map[string]string{putMark: mark},
 		ContentType: contentType(path.Base(key)), DisableContentTypeDetection: true,
 	})
-	if err != nil {
-		return stored{}, s.explainWrite(err, key)
-	}
-	got, err := copyHashed(ctx, w, r)
-	if err == nil {
-		err = check(got)
+	if source.err != nil {
+		err = source.err
 	}
 	if err != nil {
-		cancel() // before Close, which would make the object otherwise
-		_ = w.Close()
 		return stored{}, s.explainWrite(err, key)
 	}
-	if err := w.Close(); err != nil {
-		return stored{}, s.explainWrite(err, key)
-	}
+	got := source.got
 	// Somebody else may have replaced the object already; what the store calls it is ours to keep only if it is ours.
 	if a, err := s.b.Attributes(ctx, s.prefix+key); err == nil && a.Metadata[putMark] == mark {
 		got.mtime, got.tag = a.ModTime, a.ETag
 	}
 	return got, nil
+}
+
+// source is the stream of an upload. At its end, which the store does not see before, what was received is checked.
+type source struct {
+	ctx    context.Context
+	r      io.Reader
+	hash   hash.Hash
+	check  func(stored) error
+	failed func() // called before a fault is given; may be nil
+	got    stored
+	err    error // the fault
+	ended  bool
+}
+
+func (s *source) Read(b []byte) (int, error) {
+	if s.ended {
+		return 0, io.EOF
+	}
+	err := cmp.Or(s.err, context.Cause(s.ctx))
+	n := 0
+	if err == nil {
+		n, err = s.r.Read(b)
+		s.hash.Write(b[:n])
+		s.got.size += int64(n)
+	}
+	if err == io.EOF {
+		s.hash.Sum(s.got.sha256[:0])
+		if err = s.check(s.got); err == nil {
+			s.ended = true
+			return n, io.EOF
+		}
+	}
+	if err != nil {
+		s.err = err
+		if s.failed != nil {
+			s.failed()
+		}
+	}
+	return n, err
 }
 
 // checkTarget refuses what would make one key a file and a folder. The questions are asked all at once, so that they cost the

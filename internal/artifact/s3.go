@@ -60,7 +60,7 @@ func openS3(ctx context.Context, name string, b blobs, o CloudOptions) (*s3Bucke
 		so.RequestChecksumCalculation = checksums
 		so.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	})
-	b.pin = pinS3
+	b.pin, b.aborts = pinS3, true
 	if b.b, err = s3blob.OpenBucket(ctx, client, name, &s3blob.Options{RequestChecksumCalculation: checksums}); err != nil {
 		return nil, fmt.Errorf("open the artifact store: %w", err)
 	}

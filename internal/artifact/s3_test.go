@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/go-cmp/cmp"
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
@@ -360,5 +362,28 @@ func TestDestinationsThatCannotBeServed(t *testing.T) {
 		if err := b.close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Parts of an upload that was broken off cost money until somebody finds them.
+func TestABrokenUploadLeavesNoPartsInS3(t *testing.T) {
+	t.Parallel()
+	fake := newS3(t, "s3://bucket")
+	broken := errors.New("broken")
+	for name, r := range map[string]io.Reader{
+		"broken":  io.MultiReader(newPattern(3*blobBuffer), failing{broken}),
+		"refused": newPattern(3 * blobBuffer),
+	} {
+		_, err := fake.bucket.put(t.Context(), name, r, func(stored) error { return broken })
+		if !errors.Is(err, broken) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	left, err := fake.bucket.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &fake.bucket.name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range left.Uploads {
+		t.Errorf("parts of %s are left", *u.Key)
 	}
 }
