@@ -67,6 +67,15 @@ func TestArtifactsInS3(t *testing.T) {
 		t.Error("artifacts are in the folder as well")
 	}
 
+	info, err := http.Get(address + "/api/3.0/mlflow/server-info")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer info.Body.Close()
+	if text, _ := io.ReadAll(info.Body); !strings.Contains(string(text), `"multipart_uploads_enabled":true,"multipart_downloads_enabled":true`) {
+		t.Errorf("clients are told %s", text)
+	}
+
 	if os.Getenv("WEIR_PYTHON") == "" {
 		t.Skip("WEIR_PYTHON names no Python with mlflow-skinny (make e2e sets it)")
 	}

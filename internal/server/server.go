@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/weir-ml/weir/internal/api"
@@ -107,7 +108,9 @@ func (s *Server) build(ctx context.Context) error {
 	for _, d := range domains {
 		d.Mount(s.router)
 	}
-	mountWellKnown(s.router, serverInfo{StoreType: "SqlStore"})
+	// Clients send large files to S3 itself; to a local disk one stream is quicker, and parts are for those who ask for them.
+	direct := strings.HasPrefix(s.config.ArtifactsDestination, "s3://") && !s.config.NoServeArtifacts
+	mountWellKnown(s.router, serverInfo{StoreType: "SqlStore", MultipartUploads: direct, MultipartDownloads: direct})
 	mountLease(s.router, s.stopping)
 
 	var handler http.Handler = s.router
