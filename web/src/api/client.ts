@@ -97,6 +97,11 @@ export function artifactUrl(runId: string, path: string): string {
   return urlOf("get-artifact", { path, run_id: runId });
 }
 
+/** Where a folder of a run, or with an empty path all of its files, is downloaded from as one zip file. */
+export function archiveUrl(runId: string, path: string): string {
+  return urlOf(`${ours}artifacts/archive`, { run_id: runId, path, format: "zip" });
+}
+
 export interface TextFile {
   text: string;
   truncated: boolean;

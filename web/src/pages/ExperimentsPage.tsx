@@ -8,6 +8,7 @@ import { experimentsQuery, overviewQuery } from "../api/queries";
 import type { Experiment, ExperimentOverview, ViewType } from "../api/types.gen";
 import { isUserTag } from "../lib/columns";
 import { formatCount, plural } from "../lib/format";
+import { GettingStarted } from "../ui/GettingStarted";
 import { Grid, type GridColumn } from "../ui/Grid";
 import { Ago, Chip, PageHead, useNow } from "../ui/Page";
 import { EmptyState, ErrorState, Loading } from "../ui/states";
@@ -162,7 +163,11 @@ export function ExperimentsPage() {
   const navigate = useNavigate({ from: "/experiments" });
   const view: ViewType = search.lifecycleFilter === "Deleted" ? "DELETED_ONLY" : "ACTIVE_ONLY";
   const { data, error, refetch } = useQuery(experimentsQuery(view));
-  const overview = useQuery({ ...overviewQuery(view), refetchInterval: 10_000 });
+  // Where nothing ran yet, the first run is waited for.
+  const overview = useQuery({
+    ...overviewQuery(view),
+    refetchInterval: ({ state }) => (state.data?.size === 0 ? 2000 : 10_000),
+  });
   const [sort, setSort] = useState({ id: "last_run_time", ascending: false });
   const [creating, setCreating] = useState(false);
   const now = useNow();
@@ -186,6 +191,8 @@ export function ExperimentsPage() {
   }, [data, overview.data, wanted, sort]);
   // The order is by the last run, so that the list waits for it rather than jump.
   const waiting = !data || overview.isLoading;
+  const firstRun =
+    view === "ACTIVE_ONLY" && !wanted && overview.data?.size === 0 && shown.length < 5;
 
   return (
     <>
@@ -219,27 +226,35 @@ export function ExperimentsPage() {
       ) : shown.length === 0 ? (
         <EmptyState title={wanted ? "No experiment has this name" : "No experiments here"} />
       ) : (
-        <Grid
-          label="Experiments"
-          rows={shown}
-          columns={columns}
-          rowId={(e) => e.experiment_id}
-          rowHeight={34}
-          rowTestId="experiment-row"
-          sort={sort}
-          onSort={(id) =>
-            setSort((old) => ({
-              id,
-              ascending: old.id === id ? !old.ascending : id === "name",
-            }))
-          }
-          onOpen={(e) =>
-            navigate({
-              to: "/experiments/$experimentId",
-              params: { experimentId: e.experiment_id },
-            })
-          }
-        />
+        <>
+          <div
+            className={css.list}
+            style={firstRun ? { flex: "none", height: 34 + shown.length * 34 } : undefined}
+          >
+            <Grid
+              label="Experiments"
+              rows={shown}
+              columns={columns}
+              rowId={(e) => e.experiment_id}
+              rowHeight={34}
+              rowTestId="experiment-row"
+              sort={sort}
+              onSort={(id) =>
+                setSort((old) => ({
+                  id,
+                  ascending: old.id === id ? !old.ascending : id === "name",
+                }))
+              }
+              onOpen={(e) =>
+                navigate({
+                  to: "/experiments/$experimentId",
+                  params: { experimentId: e.experiment_id },
+                })
+              }
+            />
+          </div>
+          {firstRun ? <GettingStarted experiment={shown[0]?.name ?? "Default"} /> : null}
+        </>
       )}
       <Modal opened={creating} onClose={() => setCreating(false)} title="New experiment" centered>
         <NewExperiment close={() => setCreating(false)} />

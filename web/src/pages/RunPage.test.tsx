@@ -98,6 +98,55 @@ describe("the run page", () => {
     await waitFor(() => expect(calls.at(-1)?.query.get("metric_key")).toBe("rmse"));
   });
 
+  it("takes a new name at once and gives the old one back on Undo", async () => {
+    const calls = serve({
+      ...answers,
+      "runs/update": ({ body }) => ({ run_info: { ...run.info, run_name: body.run_name } }),
+    });
+    const { user } = open("/experiments/1/runs/a");
+    await user.click(await screen.findByLabelText("Edit name"));
+    await user.clear(screen.getByLabelText("name"));
+    await user.type(screen.getByLabelText("name"), "the best{Enter}");
+    const heading = () => screen.getByRole("heading", { level: 1 }).textContent;
+    expect(heading()).toBe("the best");
+    await user.click(await screen.findByTestId("undo"));
+    await waitFor(() => expect(heading()).toBe("ranger-03"));
+    const names = calls.filter((c) => c.path === "runs/update").map((c) => c.body);
+    expect(names).toEqual([
+      { run_id: "a", run_name: "the best" },
+      { run_id: "a", run_name: "ranger-03" },
+    ]);
+  });
+
+  it("keeps the tag that the server refuses to change, and says why", async () => {
+    serve({
+      ...answers,
+      "runs/set-tag": () => ({
+        status: 400,
+        error_code: "INVALID_PARAMETER_VALUE",
+        message: "the value is too long",
+      }),
+    });
+    const { user } = open("/experiments/1/runs/a");
+    await user.click(await screen.findByLabelText("Edit tag team"));
+    await user.type(screen.getByLabelText("tag team"), "research{Enter}");
+    expect(await screen.findByText("the value is too long")).toBeTruthy();
+    expect(screen.getByText("pricing")).toBeTruthy();
+    expect(screen.queryByText("research")).toBeNull();
+  });
+
+  it("deletes the run and restores it on Undo", async () => {
+    const calls = serve({ ...answers, "runs/delete": () => ({}), "runs/restore": () => ({}) });
+    const { user } = open("/experiments/1/runs/a");
+    await user.click(await screen.findByLabelText("More for this run"));
+    await user.click(await screen.findByText("Delete run"));
+    await user.click(await screen.findByTestId("undo"));
+    await waitFor(() => expect(calls.find((c) => c.path === "runs/restore")).toBeTruthy());
+    expect(calls.filter((c) => c.path === "runs/delete").map((c) => c.body)).toEqual([
+      { run_id: "a" },
+    ]);
+  });
+
   it("says that a run does not exist", async () => {
     const gone = {
       status: 404,

@@ -1,10 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useRouterState, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo } from "react";
+import { useRunChange, useRunLifecycle } from "../api/changes";
 import { runOverviewQuery, runQuery, versionsQuery } from "../api/queries";
 import { parentOf, valuesOf } from "../lib/columns";
 import type { RunSearch } from "../router";
 import { ArtifactBrowser } from "../ui/ArtifactBrowser";
+import { Editable } from "../ui/Editable";
+import { LifecycleMenu } from "../ui/LifecycleMenu";
 import { PageHead } from "../ui/Page";
 import { Status } from "../ui/Status";
 import { ErrorState, Loading } from "../ui/states";
@@ -88,6 +91,9 @@ export function RunPage() {
   );
   useTabKeys(tabs, goTo);
 
+  const change = useRunChange(runId);
+  const lifecycle = useRunLifecycle();
+
   if (error && !run) return <ErrorState error={error} retry={refetch} />;
 
   const parent = overview.data?.parent?.run_id ?? (run && parentOf(run));
@@ -123,11 +129,28 @@ export function RunPage() {
         title={
           <>
             {run ? <Status status={run.info.status} /> : null}
-            <span className="truncate">{name}</span>
+            {run ? (
+              <Editable
+                key={runId}
+                value={name}
+                label="name"
+                required
+                onSave={(next) => change(run, { name: next }, `Renamed to ${next}`)}
+              />
+            ) : null}
           </>
         }
         name={name}
-      />
+      >
+        {run ? (
+          <LifecycleMenu
+            what="run"
+            deleted={run.info.lifecycle_stage === "deleted"}
+            onDelete={() => lifecycle.remove([runId])}
+            onRestore={() => lifecycle.restore([runId])}
+          />
+        ) : null}
+      </PageHead>
       {run ? <RunFacts run={run} versions={versions.data} /> : <div className={css.factsSpace} />}
       <nav className={css.tabs} aria-label="Run">
         {tabs.map((one) => (

@@ -3,6 +3,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import type { RowSelectionState } from "@tanstack/react-table";
 import { useEffect, useMemo, useRef, useState } from "react";
+import { useExperimentChange, useRunLifecycle } from "../api/changes";
 import { ApiError } from "../api/client";
 import {
   experimentQuery,
@@ -23,8 +24,10 @@ import { plural } from "../lib/format";
 import { missingParents, nest } from "../lib/tree";
 import type { RunsSearch } from "../router";
 import { ColumnChooser } from "../ui/ColumnChooser";
+import { Editable } from "../ui/Editable";
 import { FilterBox } from "../ui/FilterBox";
 import { GettingStarted } from "../ui/GettingStarted";
+import { LifecycleMenu } from "../ui/LifecycleMenu";
 import { PageHead } from "../ui/Page";
 import { RunTable } from "../ui/RunTable";
 import { EmptyState, ErrorState, Loading } from "../ui/states";
@@ -50,6 +53,8 @@ export function RunsPage() {
   const search = useSearch({ strict: false }) as RunsSearch;
   const navigate = useNavigate();
   const [selection, setSelection] = useState(noSelection);
+  const lifecycle = useRunLifecycle();
+  const ofExperiment = useExperimentChange();
 
   const set = (change: RunsSearch, replace = false) =>
     navigate({
@@ -104,6 +109,12 @@ export function RunsPage() {
   });
   const total = hasNextPage ? count.data : data && runs.length;
   const chosen = Object.keys(selection).filter((id) => selection[id]);
+  const moveChosen = () => {
+    if (chosen.length === 0) return;
+    setSelection(noSelection);
+    if (deleted) lifecycle.restore(chosen);
+    else lifecycle.remove(chosen);
+  };
   const filterError =
     query.error instanceof ApiError && query.error.status === 400 ? query.error : undefined;
   const waiting = !data || (absent.length > 0 && parents.isLoading);
@@ -116,13 +127,31 @@ export function RunsPage() {
     <>
       <PageHead
         crumbs={[{ label: "Experiments", link: { to: "/experiments" } }]}
-        title={<span className="truncate">{name}</span>}
+        title={
+          experiment.data ? (
+            <Editable
+              key={experimentId}
+              value={name}
+              label="name"
+              required
+              onSave={(next) => experiment.data && ofExperiment.rename(experiment.data, next)}
+            />
+          ) : null
+        }
         name={name}
       >
         <span className={`muted num ${css.id}`}>ID {experimentId}</span>
         <span className="muted truncate" style={{ flex: 1, minWidth: 0 }}>
           {experiment.data?.tags?.find((t) => t.key === "mlflow.note.content")?.value}
         </span>
+        {experiment.data ? (
+          <LifecycleMenu
+            what="experiment"
+            deleted={experiment.data.lifecycle_stage === "deleted"}
+            onDelete={() => experiment.data && ofExperiment.remove(experiment.data)}
+            onRestore={() => experiment.data && ofExperiment.restore(experiment.data)}
+          />
+        ) : null}
       </PageHead>
       <Toolbar>
         <FilterBox
@@ -158,6 +187,11 @@ export function RunsPage() {
         >
           Compare{chosen.length > 1 ? ` ${chosen.length}` : ""}
         </Button>
+        {chosen.length > 0 ? (
+          <Button size="xs" variant="default" data-testid="lifecycle" onClick={moveChosen}>
+            {deleted ? "Restore" : "Delete"}
+          </Button>
+        ) : null}
         <span className="muted num" style={{ marginLeft: "auto" }} aria-live="polite">
           {total === undefined ? "" : plural(total, "run")}
         </span>
@@ -206,6 +240,7 @@ export function RunsPage() {
           }
           selection={selection}
           onSelection={setSelection}
+          onDelete={deleted ? undefined : moveChosen}
           onOpen={(run) =>
             navigate({
               to: "/experiments/$experimentId/runs/$runId",

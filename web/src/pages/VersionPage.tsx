@@ -1,11 +1,12 @@
-import { SegmentedControl } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { type ReactNode, useState } from "react";
+import type { ReactNode } from "react";
 import { artifactUrl, readText } from "../api/client";
 import { artifactsQuery, modelQuery, versionsQuery } from "../api/queries";
 import type { ModelVersion } from "../api/types.gen";
 import { aliasesOf, type Field, flavorsOf, pathInRun, signatureOf } from "../lib/models";
+import { loadModelSnippets } from "../lib/snippets";
+import { CodeTabs, serverUrl } from "../ui/CodeTabs";
 import { Ago, Chip, Copy, Facts, PageHead, Section, useNow } from "../ui/Page";
 import { EmptyState, ErrorState, Loading } from "../ui/states";
 import css from "./VersionPage.module.css";
@@ -26,48 +27,6 @@ function useMlmodel(version: ModelVersion | undefined) {
     queryFn: async ({ signal }) => (await readText(artifactUrl(runId, path), 1 << 18, signal)).text,
     staleTime: 60_000,
   });
-}
-
-function snippets(name: string, version: string, alias: string | undefined) {
-  const uri = alias ? `models:/${name}@${alias}` : `models:/${name}/${version}`;
-  const url = new URL(".", document.baseURI).href.replace(/\/$/, "");
-  return {
-    R: `library(mlflow)
-mlflow_set_tracking_uri("${url}")
-model <- mlflow_load_model("${uri}")
-mlflow_predict(model, data)`,
-    Python: `import mlflow
-
-mlflow.set_tracking_uri("${url}")
-model = mlflow.pyfunc.load_model("${uri}")
-model.predict(data)`,
-    Serve: `export MLFLOW_TRACKING_URI=${url}
-weir models serve -m "${uri}" -p 8080`,
-  };
-}
-
-function UseIt({ version, alias }: { version: ModelVersion; alias?: string }) {
-  const all = snippets(version.name, version.version, alias);
-  const [language, setLanguage] = useState<keyof typeof all>("R");
-  return (
-    <Section
-      title="Use this version"
-      aside={
-        <span className={css.tools}>
-          <SegmentedControl
-            size="xs"
-            aria-label="Language"
-            value={language}
-            onChange={(value) => setLanguage(value as keyof typeof all)}
-            data={Object.keys(all)}
-          />
-          <Copy text={all[language]} label="Copy the code" />
-        </span>
-      }
-    >
-      <pre className={css.code}>{all[language]}</pre>
-    </Section>
-  );
 }
 
 function Fields({ title, fields }: { title: string; fields: Field[] }) {
@@ -183,7 +142,13 @@ export function VersionPage() {
               </div>
             </Section>
             <div className={css.stack}>
-              <UseIt version={version} alias={aliases[0]} />
+              <CodeTabs
+                title="Use this version"
+                code={loadModelSnippets(
+                  serverUrl(),
+                  aliases[0] ? `models:/${name}@${aliases[0]}` : `models:/${name}/${number}`,
+                )}
+              />
               <Section
                 title="Source"
                 aside={<Copy text={version.source} label="Copy the source" />}

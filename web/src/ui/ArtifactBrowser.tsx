@@ -1,12 +1,13 @@
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+import { archiveUrl } from "../api/client";
 import { artifactsQuery } from "../api/queries";
 import type { FileInfo } from "../api/types.gen";
 import { foldersAbove, nameOf, previewKind } from "../lib/files";
 import { formatBytes } from "../lib/format";
 import css from "./ArtifactBrowser.module.css";
-import { ChevronRight, FileIcon, Folder, ImageIcon, TableIcon } from "./icons";
+import { ChevronRight, Download, FileIcon, Folder, ImageIcon, TableIcon } from "./icons";
 import { Copy, Section } from "./Page";
 import { Preview } from "./Preview";
 import { EmptyState, ErrorState, Loading } from "./states";
@@ -97,9 +98,14 @@ export function ArtifactBrowser({ runId, artifactUri, path, onOpen }: ArtifactBr
     <div className={css.browser}>
       <Section
         title="Files"
-        aside={<Copy text={artifactUri} label="Copy the address of the artifacts" />}
+        aside={
+          <span className={css.tools}>
+            <Copy text={artifactUri} label="Copy the address of the artifacts" />
+            <Zip runId={runId} path="" label="Download all as .zip" />
+          </span>
+        }
       >
-        <Tree rows={rows} chosen={path} onOpen={onOpen} onToggle={toggle} />
+        <Tree runId={runId} rows={rows} chosen={path} onOpen={onOpen} onToggle={toggle} />
       </Section>
       {chosen && !chosen.is_dir ? (
         <Preview key={chosen.path} runId={runId} file={chosen} artifactUri={artifactUri} />
@@ -114,7 +120,24 @@ export function ArtifactBrowser({ runId, artifactUri, path, onOpen }: ArtifactBr
   );
 }
 
+function Zip({ runId, path, label }: { runId: string; path: string; label: string }) {
+  return (
+    <a
+      className={css.zip}
+      href={archiveUrl(runId, path)}
+      download
+      aria-label={label}
+      title={label}
+      tabIndex={path ? -1 : undefined}
+      onClick={(event) => event.stopPropagation()}
+    >
+      <Download />
+    </a>
+  );
+}
+
 interface TreeProps {
+  runId: string;
   rows: TreeRow[];
   chosen: string;
   onOpen: (path: string) => void;
@@ -123,7 +146,7 @@ interface TreeProps {
 
 const rowHeight = 28;
 
-function Tree({ rows, chosen, onOpen, onToggle }: TreeProps) {
+function Tree({ runId, rows, chosen, onOpen, onToggle }: TreeProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const [active, setActive] = useState(() =>
     Math.max(
@@ -223,7 +246,13 @@ function Tree({ rows, chosen, onOpen, onToggle }: TreeProps) {
                 {nameOf(file.path)}
               </span>
               <span className={`${css.size} num muted`}>
-                {file.is_dir ? (row.loading ? "…" : "") : formatBytes(file.file_size ?? 0)}
+                {!file.is_dir ? (
+                  formatBytes(file.file_size ?? 0)
+                ) : row.loading ? (
+                  "…"
+                ) : (
+                  <Zip runId={runId} path={file.path} label={`Download ${file.path} as .zip`} />
+                )}
               </span>
             </div>
           );

@@ -59,6 +59,8 @@ interface GridProps<T> {
   sort?: Sort;
   onSort?: (id: string) => void;
   onOpen?: (row: T) => void;
+  /** Called when the Delete key asks for what is selected to go. */
+  onDelete?: () => void;
   /** Called as another row becomes the active one, by key or pointer. */
   onActive?: (row: T) => void;
   activeId?: string;
@@ -197,6 +199,9 @@ export function Grid<T extends object>(props: GridProps<T>) {
     } else if ((event.key === " " || event.key === "x") && onSelection) {
       event.preventDefault();
       row.toggleSelected();
+    } else if (event.key === "Delete" && props.onDelete) {
+      event.preventDefault();
+      props.onDelete();
     } else if (event.key === "ArrowRight" && row.getCanExpand() && !row.getIsExpanded()) {
       event.preventDefault();
       row.toggleExpanded(true);

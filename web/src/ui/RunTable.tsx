@@ -183,6 +183,7 @@ interface RunTableProps {
   selection: RowSelectionState;
   onSelection: (next: RowSelectionState) => void;
   onOpen: (run: Run) => void;
+  onDelete?: () => void;
   onEnd: () => void;
 }
 
@@ -215,6 +216,7 @@ export function RunTable(props: RunTableProps) {
       selection={props.selection}
       onSelection={props.onSelection}
       onOpen={(node) => props.onOpen(node.run)}
+      onDelete={props.onDelete}
       onEnd={props.onEnd}
       rowClass={(node) => (node.guest ? css.guest : undefined)}
     />

@@ -10,6 +10,7 @@ import { useState } from "react";
 import { serverQuery } from "../api/queries";
 import { CheckIcon, Mark, Sun } from "./icons";
 import css from "./Shell.module.css";
+import { UndoProvider } from "./Undo";
 
 const schemes = [
   ["auto", "As the system"],
@@ -81,7 +82,9 @@ export function Shell() {
         <Settings />
       </header>
       <main id="main" className={css.main} tabIndex={-1}>
-        <Outlet />
+        <UndoProvider>
+          <Outlet />
+        </UndoProvider>
       </main>
     </div>
   );

@@ -95,6 +95,18 @@ export const Download = () => (
   </Icon>
 );
 
+export const Pencil = () => (
+  <Icon size={13}>
+    <path d="m3 13 .7-3L10.5 3.2a1.3 1.3 0 0 1 1.8 0l.5.5a1.3 1.3 0 0 1 0 1.8L6 12.3 3 13Z" />
+  </Icon>
+);
+
+export const More = () => (
+  <Icon>
+    <path d="M3.2 8h.01M8 8h.01M12.8 8h.01" strokeWidth="2.4" />
+  </Icon>
+);
+
 export const SearchIcon = () => (
   <Icon>
     <circle cx="7" cy="7" r="4.3" />

@@ -1,19 +1,21 @@
 import { Link } from "@tanstack/react-router";
-import { lazy, Suspense, useMemo, useState } from "react";
+import { useMemo, useState } from "react";
 import type { DatasetInput, KeyValue, Run, RunOverviewResponse } from "../../api/types.gen";
-import { isUserTag, valuesOf } from "../../lib/columns";
+import { modelPathsOf } from "../../lib/edit";
 import { formatCount } from "../../lib/format";
+import { loadModelSnippets } from "../../lib/snippets";
 import type { RunSearch } from "../../router";
 import { ChartPanel } from "../../ui/ChartPanel";
+import { CodeTabs, serverUrl } from "../../ui/CodeTabs";
 import { Grid, type GridColumn } from "../../ui/Grid";
 import { Chip, Section } from "../../ui/Page";
 import { Status } from "../../ui/Status";
 import { SearchBox } from "../../ui/Toolbar";
 import { MetricList } from "./MetricList";
+import { Note } from "./Note";
 import css from "./Run.module.css";
 import { firstCurve } from "./RunMetrics";
-
-const Markdown = lazy(() => import("../../ui/Markdown"));
+import { Tags } from "./Tags";
 
 const pairColumns: GridColumn<KeyValue>[] = [
   {
@@ -130,8 +132,7 @@ export function RunOverview({ run, overview, view, onView }: RunOverviewProps) {
   const chosen = metrics.find((m) => m.key === view.metric) ?? firstCurve(metrics);
   const label = run.info.run_name || run.info.run_id;
   const runs = useMemo(() => [{ id: run.info.run_id, label }], [run.info.run_id, label]);
-  const note = valuesOf(run).tags.get("mlflow.note.content");
-  const tags = useMemo(() => (run.data.tags ?? noPairs).filter((t) => isUserTag(t.key)), [run]);
+  const model = useMemo(() => modelPathsOf(run)[0], [run]);
   const datasets = run.inputs?.dataset_inputs ?? [];
 
   return (
@@ -169,20 +170,18 @@ export function RunOverview({ run, overview, view, onView }: RunOverviewProps) {
           none="No parameters were logged."
         />
         <div className={css.stack}>
-          {note ? (
-            <Section title="Note">
-              <div className={css.note}>
-                <Suspense fallback={<p>{note}</p>}>
-                  <Markdown text={note} />
-                </Suspense>
-              </div>
-            </Section>
-          ) : null}
           {overview && overview.children.length > 0 ? (
             <NestedRuns experimentId={run.info.experiment_id} overview={overview} />
           ) : null}
           {datasets.length > 0 ? <Datasets inputs={datasets} /> : null}
-          <Pairs title="Tags" pairs={tags} none="No tags." />
+          <Tags run={run} />
+          <Note run={run} />
+          {model !== undefined ? (
+            <CodeTabs
+              title="Load its model"
+              code={loadModelSnippets(serverUrl(), `runs:/${run.info.run_id}/${model}`)}
+            />
+          ) : null}
         </div>
       </div>
     </div>
