@@ -108,7 +108,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 		{[]string{"MLFLOW_WORKSPACE=w"}, []string{"server"}, 1, "weir: MLFLOW_WORKSPACE is set, but this server has no workspaces; unset it"},
 		{nil, []string{"server", "--log-level", "loud"}, 2, `weir: --log-level "loud" is not debug, info, warn or error (see weir --help)`},
 		{nil, []string{"server", "--static-prefix", "x/", "--backend-store-uri", "s"}, 1, `weir: static prefix "x/" must begin with / and not end with it`},
-		{nil, []string{"models", "predict", "-m", "m", "-t", "xml"}, 2, `weir: --content-type "xml" is neither json nor csv (see weir --help)`},
+		{nil, []string{"models", "predict", "-m", "m", "-t", "xml"}, 2, `weir: --content-type "xml" is none of json, jsonl and csv (see weir --help)`},
 	} {
 		code, out, stderr := run(t, tt.environ, tt.args...)
 		if code != tt.code || stderr != tt.want+"\n" || out != "" {

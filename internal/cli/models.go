@@ -182,15 +182,24 @@ func (a *app) runEndpoint(ctx context.Context, s *serving) error {
 
 func (a *app) predictModel() *cobra.Command {
 	var o modelOptions
+	var b batchOptions
 	var in, out, contentType string
-	cmd := &cobra.Command{Use: "predict", Short: "Predict for a file of rows", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	cmd := &cobra.Command{Use: "predict", Short: "Predict for a file of rows", Long: predictHelp, Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		if err := need("model-uri", o.uri); err != nil {
 			return err
 		}
 		a.warnIgnored(cmd)
+		media, err := mediaType(contentType, in)
+		if err != nil {
+			return err
+		}
+		if batch, csv := streams(out, media); batch {
+			return a.batch(cmd.Context(), &o, &b, in, out, media, csv)
+		}
 		return a.predict(cmd.Context(), &o, in, out, contentType)
 	}}
 	o.flags(cmd.Flags())
+	b.flags(cmd)
 	predictFlags(cmd, &in, &out, &contentType)
 	ignoreModelFlags(cmd)
 	ignore(cmd, []string{"env", "pip-requirements-override/r"})
@@ -198,9 +207,9 @@ func (a *app) predictModel() *cobra.Command {
 }
 
 func predictFlags(cmd *cobra.Command, in, out, contentType *string) {
-	cmd.Flags().StringVarP(in, "input-path", "i", "", "file of rows, .json or .csv; standard input when empty")
+	cmd.Flags().StringVarP(in, "input-path", "i", "", "file of rows, .json, .jsonl or .csv; standard input when empty or -")
 	cmd.Flags().StringVarP(out, "output-path", "o", "", "file for the predictions; standard output when empty")
-	cmd.Flags().StringVarP(contentType, "content-type", "t", "", "json or csv; by the file's name when empty")
+	cmd.Flags().StringVarP(contentType, "content-type", "t", "", "json, jsonl or csv; by the file's name when empty")
 }
 
 // predict runs a model once over a file or standard input.
@@ -210,7 +219,7 @@ func (a *app) predict(ctx context.Context, o *modelOptions, in, out, contentType
 		return err
 	}
 	input := a.Stdin
-	if in != "" {
+	if in != "" && in != "-" {
 		f, err := os.Open(a.abs(in))
 		if err != nil {
 			return notFound(in, err)
@@ -246,19 +255,31 @@ func (a *app) predict(ctx context.Context, o *modelOptions, in, out, contentType
 	return os.Rename(f.Name(), target)
 }
 
+// The content types of what predict reads.
+const (
+	mediaJSON  = "application/json"
+	mediaLines = "application/jsonl"
+	mediaCSV   = "text/csv"
+)
+
 func mediaType(contentType, path string) (string, error) {
 	switch strings.ToLower(contentType) {
-	case "json", "application/json":
-		return "application/json", nil
-	case "csv", "text/csv":
-		return "text/csv", nil
+	case "json", mediaJSON:
+		return mediaJSON, nil
+	case "jsonl", "jsonlines", "ndjson", mediaLines:
+		return mediaLines, nil
+	case "csv", mediaCSV:
+		return mediaCSV, nil
 	case "":
-		if strings.EqualFold(filepath.Ext(path), ".csv") {
-			return "text/csv", nil
+		switch strings.ToLower(filepath.Ext(path)) {
+		case ".csv":
+			return mediaCSV, nil
+		case ".jsonl", ".ndjson":
+			return mediaLines, nil
 		}
-		return "application/json", nil
+		return mediaJSON, nil
 	}
-	return "", usagef("--content-type %q is neither json nor csv", contentType)
+	return "", usagef("--content-type %q is none of json, jsonl and csv", contentType)
 }
 
 // parseBytes reads a size such as 512MB or 2GiB; an empty one is 0.

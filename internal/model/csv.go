@@ -15,7 +15,11 @@ import (
 // count (R keeps them in unquoted text), each column is logical, integer, double or character by all of its values, and NA or an empty field is missing
 // (an empty text stays one). A header with one name less than the rows have fields makes the first field the row's name.
 // Column names stay as they are. What is wrong is INVALID_PARAMETER_VALUE with the line.
-func ParseCSV(body []byte, sig *Signature) (in *Input, err error) {
+func ParseCSV(body []byte, sig *Signature) (in *Input, err error) { return parseCSV(body, sig, nil) }
+
+// parseCSV reads what like says was text as text, where the signature says nothing of it, and takes names of rows only
+// when like has them.
+func parseCSV(body []byte, sig *Signature, like *Like) (in *Input, err error) {
 	defer recoverFault(&err)
 	if !utf8.Valid(body) {
 		return nil, badInput("the body is not UTF-8")
@@ -60,7 +64,7 @@ func ParseCSV(body []byte, sig *Signature) (in *Input, err error) {
 		if err != nil {
 			return nil, badCSV(err)
 		}
-		if len(record) == len(names)+1 && (row == 1 || in.RowNames != nil) {
+		if len(record) == len(names)+1 && (row == 1 || in.RowNames != nil) && (like == nil || like.RowNames) {
 			in.RowNames = append(in.RowNames, record[0])
 			record = record[1:]
 		} else if len(record) != len(names) || in.RowNames != nil {
@@ -76,6 +80,8 @@ func ParseCSV(body []byte, sig *Signature) (in *Input, err error) {
 		typ := ""
 		if spec := sig.column(name, i); spec != nil {
 			typ = spec.Type
+		} else if like != nil && like.Kinds[name] == Text {
+			typ = "string"
 		}
 		switch typ {
 		case "datetime":
