@@ -158,6 +158,9 @@ func (s *Store) SetRegisteredModelTag(ctx context.Context, req *mlflow.SetRegist
 
 // DeleteRegisteredModelTag removes a model's tag; an absent one is no fault.
 func (s *Store) DeleteRegisteredModelTag(ctx context.Context, req *mlflow.DeleteRegisteredModelTagRequest) (*mlflow.Empty, error) {
+	if err := checkTag(req.Key, ""); err != nil {
+		return nil, err
+	}
 	return empty, s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		id, err := findModel(tx, req.Name, tx.ForUpdate())
 		if err != nil {

@@ -143,6 +143,27 @@ func TestPromptsHavePlaceholdersAsSources(t *testing.T) {
 	})
 }
 
+func TestNamesThatNoModelCanHaveAreNoMissingModels(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store, tr *tracking) {
+		for _, name := range []string{" ", "a/b", "a:b", "..", "..x"} {
+			_, err := s.GetRegisteredModel(t.Context(), &mlflow.RegisteredModelRequest{Name: name})
+			_, err2 := s.GetModelVersion(t.Context(), &mlflow.ModelVersionRequest{Name: name, Version: "1"})
+			for _, err := range []error{err, err2} {
+				if mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue {
+					t.Errorf("%q: %v", name, err)
+				}
+			}
+		}
+		s.addModel(t, "m")
+		for _, key := range []string{"a//b", "..", "a@b"} {
+			if _, err := s.DeleteRegisteredModelTag(t.Context(), &mlflow.DeleteRegisteredModelTagRequest{Name: "m", Key: key}); mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue {
+				t.Errorf("delete tag %q: %v", key, err)
+			}
+		}
+	})
+}
+
 func TestMisspeltAliasesAreNoMissingAliases(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store, tr *tracking) {

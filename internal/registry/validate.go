@@ -33,16 +33,21 @@ func missing(field string) error {
 
 // checkName refuses what cannot be a model's name; field is the parameter that holds it.
 func checkName(field, name string) error {
+	if err := checkNameForm(field, name); err != nil {
+		return err
+	}
+	return checkLength(field, name, maxNameLength)
+}
+
+// checkNameForm refuses what no model can be named. Models of older servers may be: theirs are still found.
+func checkNameForm(field, name string) error {
 	if strings.TrimSpace(name) == "" {
 		return missing(field)
 	}
 	if strings.ContainsAny(name, "/:") {
 		return invalid("Invalid model name '%s'. Names cannot contain '/' or ':'.", name)
 	}
-	if err := checkPath(field, name); err != nil {
-		return err
-	}
-	return checkLength(field, name, maxNameLength)
+	return checkPath(field, name)
 }
 
 // checkPath refuses names that mean another place when taken for a path.
@@ -151,9 +156,15 @@ func canonicalStage(stage string) (string, error) {
 }
 
 func modelNotFound(name string) error {
+	if err := checkNameForm("name", name); err != nil {
+		return err
+	}
 	return mlflow.Errorf(mlflow.CodeResourceDoesNotExist, "Registered Model with name=%s not found", name)
 }
 
 func versionNotFound(name string, version int64) error {
+	if err := checkNameForm("name", name); err != nil {
+		return err
+	}
 	return mlflow.Errorf(mlflow.CodeResourceDoesNotExist, "Model Version (name=%s, version=%d) not found", name, version)
 }

@@ -227,6 +227,9 @@ func (s *Store) SetModelVersionTag(ctx context.Context, req *mlflow.SetModelVers
 
 // DeleteModelVersionTag removes a version's tag; an absent one is no fault.
 func (s *Store) DeleteModelVersionTag(ctx context.Context, req *mlflow.DeleteModelVersionTagRequest) (*mlflow.Empty, error) {
+	if err := checkTag(req.Key, ""); err != nil {
+		return nil, err
+	}
 	return empty, s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		v, err := lockVersion(tx, req.Name, req.Version)
 		if err != nil {
