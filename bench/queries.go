@@ -130,6 +130,7 @@ func searchIn(runs int64, s *stock) func(b *bench) ([]figure, error) {
 		for _, q := range []struct{ name, body string }{
 			{"metric and param, by the metric, page 100", `{"experiment_ids":["1"],"max_results":100,"filter":"metrics.m3 > 0.5 and params.p1 = 'v3'","order_by":["metrics.m3 DESC"]}`},
 			{"metric and param, by the metric, page 1000", `{"experiment_ids":["1"],"max_results":1000,"filter":"metrics.m3 > 0.5 and params.p1 = 'v3'","order_by":["metrics.m3 DESC"]}`},
+			{"metric range, by the metric ascending, page 100", `{"experiment_ids":["1"],"max_results":100,"filter":"metrics.m3 > 0.5","order_by":["metrics.m3"]}`},
 			{"newest, page 1000", `{"experiment_ids":["1"],"max_results":1000}`},
 			{"metric range that few match, page 100", `{"experiment_ids":["1"],"max_results":100,"filter":"metrics.m2 < 0.001"}`},
 		} {

@@ -56,21 +56,19 @@ func (l *runList) plan() error {
 		if l.order[0].Entity != search.Metric {
 			l.phases = []int{classValue, classMissing}
 		}
+		if len(l.bounds()) > 0 {
+			l.phases = []int{classValue} // no comparison holds for NaN, or for what is missing
+		}
 	}
 	return nil
 }
 
-// chooseDrive looks for the condition that fewest runs fulfil, counting no further than probeLimit, and finds out that
+// chooseDrive looks for the condition that fewest runs fulfil, counting no further than the limit, and finds out that
 // there is nothing when one of the conditions has no match at all.
 func (l *runList) chooseDrive() error {
-	terms := []search.Expr{l.inSQL}
-	if and, ok := l.inSQL.(search.And); ok {
-		terms = and
-	}
-	best := probeLimit
-	for _, e := range terms {
-		t, ok := e.(*search.Term)
-		if !ok || !drives(t) {
+	best := l.s.probe
+	for _, t := range conjuncts(l.inSQL) {
+		if !drives(t) {
 			continue
 		}
 		table := keyTables[t.Entity]
@@ -85,7 +83,7 @@ func (l *runList) chooseDrive() error {
 		q := &query{tx: l.tx}
 		c := conditions{query: q}
 		sql := `select count(*) from (select 1 from ` + table.table + ` d where d.key_id = ` + q.arg(key) + l.driveCondition(&c, t) +
-			` limit ` + q.arg(int64(probeLimit)) + `) as probe`
+			` limit ` + q.arg(int64(l.s.probe)) + `) as probe`
 		var n int
 		if err := l.tx.QueryRow(sql, q.args...).Scan(&n); err != nil {
 			return err
@@ -99,6 +97,34 @@ func (l *runList) chooseDrive() error {
 		}
 	}
 	return nil
+}
+
+// conjuncts gives the terms that must hold for the whole filter to hold.
+func conjuncts(e search.Expr) (terms []*search.Term) {
+	list := []search.Expr{e}
+	if and, ok := e.(search.And); ok {
+		list = and
+	}
+	for _, e := range list {
+		if t, ok := e.(*search.Term); ok {
+			terms = append(terms, t)
+		}
+	}
+	return terms
+}
+
+// bounds gives the conditions on the metric by which the runs are sorted: the walk along the index begins and ends there.
+func (l *runList) bounds() (terms []*search.Term) {
+	if len(l.order) == 0 || l.order[0].Entity != search.Metric {
+		return nil
+	}
+	first := l.order[0]
+	for _, t := range conjuncts(l.inSQL) {
+		if drives(t) && t.Entity == first.Entity && t.Key == first.Key && foldColumn(t.Fold) == foldColumn(first.Fold) {
+			terms = append(terms, t)
+		}
+	}
+	return terms
 }
 
 // drives tells whether an index leads from a condition to its runs.

@@ -296,6 +296,9 @@ func (l *runList) query(phase int) ([]runHit, error) {
 			where = append(where, j.alias+".value is null")
 		} else {
 			where = append(where, j.alias+".value is not null")
+			for _, t := range l.bounds() {
+				where = append(where, c.compare(t, j.alias+".value"))
+			}
 			columns[0].hint = j.alias + ".value"
 			if columns[0].kind == 's' {
 				columns[0].hint = "substr(" + j.alias + ".value, 1, 128)"

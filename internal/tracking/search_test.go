@@ -274,6 +274,7 @@ func TestSearchAgreesWithAModel(t *testing.T) {
 				Filter: filters.Draw(r, "filter"), OrderBy: rapid.SliceOfN(order, 0, 3).Draw(r, "order"),
 				MaxResults: mlflow.Some(rapid.Int64Range(1, 40).Draw(r, "page")),
 			}
+			s.store.SetProbe(rapid.SampledFrom([]int{1, 2000}).Draw(r, "probe"))
 			in := rapid.SampledFrom([][]int{{0}, {1, 2}, {0, 1, 2}}).Draw(r, "experiments")
 			for _, e := range in {
 				req.ExperimentIDs = append(req.ExperimentIDs, exps[e])
