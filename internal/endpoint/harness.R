@@ -167,7 +167,8 @@ local({
       scale = !is.null(code$center) && !isTRUE(code$center) && !is.null(code$scale) && !isTRUE(code$scale),
       name %in% by_element
     )
-    recorded && (name %in% c("poly", "ns", "bs", "scale") || all(vapply(as.list(code)[-1L], row_wise, NA)))
+    checked <- if (name %in% c("poly", "ns", "bs", "scale")) 2L else seq_along(code)[-1L]
+    recorded && all(vapply(as.list(code)[checked], row_wise, NA))
   }
 
   # The columns with which requests to an object's predict() may be joined: "all", "numbers" or "none".

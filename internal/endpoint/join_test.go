@@ -14,7 +14,7 @@ import (
 func TestWhichModelsAreJoined(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]joining{
-		"rpart-inlined": joinAll, "lm-object": joinAll, "aov": joinAll, "lm-mean": joinNone, "changed": joinNone, "scaled-said": joinNone,
+		"rpart-inlined": joinAll, "lm-object": joinAll, "aov": joinAll, "lm-mean": joinNone, "lm-poly-mean": joinNone, "changed": joinNone, "scaled-said": joinNone,
 		"own-predict": joinNone, "scaled-after": joinNone, "obey": joinNone,
 	} {
 		if _, err := os.Stat(filepath.Join(modelsDir, name)); err != nil {

@@ -11,6 +11,7 @@ fits <- list(
   glm = glm(am ~ wt + hp, binomial, cars),
   "lm-text" = lm(mpg ~ wt + kind, transform(cars, kind = c("3" = "three", "4" = "four", "5" = "five")[as.character(gear)])),
   "lm-mean" = lm(mpg ~ I(wt - mean(wt)) + hp, cars),
+  "lm-poly-mean" = lm(mpg ~ poly(wt - mean(wt), 2) + hp, cars),
   aov = aov(mpg ~ wt + hp + qsec, cars)
 )
 if (have("rpart")) fits$rpart <- rpart::rpart(mpg ~ wt + hp + qsec, cars)
@@ -38,7 +39,7 @@ calls <- list(
   randomForest = quote({ unname(stats::predict(model, .x)) }), nnet = quote(stats::predict(model, .x)), multinom = quote(stats::predict(model, .x, type = "probs")),
   lda = quote(stats::predict(model, .x)$posterior), rlm = quote(stats::predict(model, .x)), svm = quote(stats::predict(model, .x)),
   naiveBayes = quote(stats::predict(model, .x, type = "raw")),
-  "lm-text" = quote(stats::predict(model, .x)), "lm-mean" = quote(stats::predict(model, .x)), aov = quote(stats::predict(model, .x))
+  "lm-text" = quote(stats::predict(model, .x)), "lm-mean" = quote(stats::predict(model, .x)), "lm-poly-mean" = quote(stats::predict(model, .x)), aov = quote(stats::predict(model, .x))
 )
 homes <- list(glmnet = "glmnet", lda = "MASS", rlm = "MASS", svm = "e1071", naiveBayes = "e1071")
 for (name in names(fits)) {
