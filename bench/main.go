@@ -33,7 +33,8 @@ type figure struct {
 type bench struct {
 	weir    string
 	seconds time.Duration
-	dir     string // a fresh folder for each run
+	dir     string  // a fresh folder for each run
+	cpu     float64 // microseconds of the server for each request of the last load
 }
 
 var scenarios = []scenario{
