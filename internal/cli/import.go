@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,15 +16,16 @@ import (
 // importCommand is `weir import`: what another store holds, brought into one of Weir's.
 func (a *app) importCommand() *cobra.Command {
 	var (
-		to, destination string
-		dryRun          bool
+		to, destination, served string
+		dryRun                  bool
 	)
 	cmd := &cobra.Command{
 		Use:   "import SOURCE",
 		Short: "Bring the runs and models of another store into this one",
 		Long: `Brings experiments, runs, logged models and registered models, with their artifacts, into a store of Weir's.
 
-SOURCE is a folder with MLflow's file tree (mlruns). It is only read.
+SOURCE is a folder with MLflow's file tree (mlruns), or a database of MLflow's: sqlite:///mlflow.db, the file's path, or
+postgresql://user@host/name. It is only read. All releases from 1.x on will do.
 
 Ids, times and lifecycle stages stay as they are. What the target has already is never changed: a run with the same id
 is the same run, an experiment of the same name takes the runs of its namesake, and an experiment whose id another one
@@ -33,13 +34,13 @@ import that was broken off goes on where it stopped. What cannot be read is name
 
 Artifacts that lie below the target's artifact root stay where they are; local ones elsewhere are copied there. The
 summary lists every location that is another one afterwards.`,
-		Example: "  weir import mlruns\n  weir import mlruns --to sqlite:///weir.db --dry-run",
+		Example: "  weir import mlruns\n  weir import mlruns --to sqlite:///weir.db --dry-run\n  weir import sqlite:///mlflow.db",
 		Args:    oneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if to == "" {
 				to = server.ImportDestination(a.abs(args[0]))
 			}
-			src, err := a.openSource(args[0])
+			src, err := a.openSource(cmd.Context(), args[0], served)
 			if err != nil {
 				return err
 			}
@@ -67,6 +68,7 @@ summary lists every location that is another one afterwards.`,
 	f := cmd.Flags()
 	f.StringVar(&to, "to", "", "store to import into: a folder, sqlite:///file.db or postgresql://… (default: the tree's own folder, else ./mlruns)")
 	f.StringVar(&destination, "artifacts-destination", "", "where the target's server keeps artifacts, if it is told")
+	f.StringVar(&served, "artifacts-from", "", "where the server of a database kept the artifacts that it served (default: mlartifacts beside the database)")
 	f.BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
 	f.BoolVar(&a.asJSON, "json", false, "print the summary as JSON")
 	env(cmd, "artifacts-destination", "MLFLOW_ARTIFACTS_DESTINATION")
@@ -74,16 +76,20 @@ summary lists every location that is another one afterwards.`,
 }
 
 // openSource opens what `weir import` names.
-func (a *app) openSource(uri string) (transfer.Source, error) {
-	if base, _, ok := strings.Cut(uri, "://"); ok && base != "file" {
-		return nil, fmt.Errorf("import %s: a folder with MLflow's file tree is expected", uri)
-	}
+func (a *app) openSource(ctx context.Context, uri, served string) (transfer.Source, error) {
+	const expected = "a folder with MLflow's file tree, sqlite:///file.db or postgresql://… is expected"
 	store, err := server.ParseStore(uri, a.Dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("import %s: %s", uri, expected)
 	}
-	if store.Folder == "" {
-		return nil, fmt.Errorf("import %s: a folder with MLflow's file tree is expected", uri)
+	if served != "" {
+		served = a.abs(served)
+	}
+	switch {
+	case store.Postgres != "":
+		return transfer.OpenDatabase(ctx, store.Postgres, served)
+	case store.File != "":
+		return transfer.OpenDatabase(ctx, store.File, served)
 	}
 	tree, err := transfer.OpenTree(store.Folder)
 	if err != nil {

@@ -17,9 +17,10 @@ const busyTimeout = 5 * time.Second
 
 // liteDB is a SQLite file: one connection that writes, a few that read.
 type liteDB struct {
-	path   string
-	wal    bool
-	writer *writer
+	path    string
+	wal     bool
+	foreign bool // another program's, see OpenReadOnly; there is no writer
+	writer  *writer
 
 	slots  chan struct{} // one for each reading connection that is in use
 	mu     sync.Mutex
@@ -44,7 +45,13 @@ func openSQLite(ctx context.Context, path string, network bool, log *slog.Logger
 
 // connect opens a connection and sets it up.
 func (db *liteDB) connect(ctx context.Context, readOnly bool) (*liteConn, error) {
-	raw, err := sqlite.OpenConn(db.path, sqlite.OpenReadWrite, sqlite.OpenCreate)
+	var raw *sqlite.Conn
+	var err error
+	if db.foreign {
+		raw, err = openForeign(db.path)
+	} else {
+		raw, err = sqlite.OpenConn(db.path, sqlite.OpenReadWrite, sqlite.OpenCreate)
+	}
 	if err != nil {
 		return nil, explainOpen(err)
 	}
@@ -224,7 +231,9 @@ func (db *liteDB) close() error {
 	for range cap(db.slots) {
 		db.slots <- struct{}{} // waits for the reads that still run
 	}
-	errs = append(errs, db.writer.close())
+	if db.writer != nil {
+		errs = append(errs, db.writer.close())
+	}
 	for range cap(db.slots) {
 		<-db.slots
 	}

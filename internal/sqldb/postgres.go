@@ -28,6 +28,24 @@ type pgDB struct {
 }
 
 func openPostgres(ctx context.Context, uri string) (*pgDB, error) {
+	p, err := openAnyPostgres(ctx, uri)
+	if err != nil {
+		return nil, err
+	}
+	var foreign bool
+	err = p.pool.QueryRow(ctx, `select to_regclass('alembic_version') is not null`).Scan(&foreign)
+	if err == nil && foreign {
+		err = ErrMLflowDatabase
+	}
+	if err != nil {
+		p.pool.Close()
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	return p, nil
+}
+
+// openAnyPostgres opens a database, also one of MLflow's.
+func openAnyPostgres(ctx context.Context, uri string) (*pgDB, error) {
 	cfg, err := pgxpool.ParseConfig(uri)
 	if err != nil {
 		return nil, fmt.Errorf("database uri: %w", err)
@@ -47,15 +65,6 @@ func openPostgres(ctx context.Context, uri string) (*pgDB, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	if err := pool.Ping(ctx); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	var foreign bool
-	err = pool.QueryRow(ctx, `select to_regclass('alembic_version') is not null`).Scan(&foreign)
-	if err == nil && foreign {
-		err = ErrMLflowDatabase
-	}
-	if err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("open database: %w", err)
 	}

@@ -59,7 +59,8 @@ def dump():
     for e in experiments:
         out["experiments"][e.experiment_id] = {
             "name": e.name, "stage": e.lifecycle_stage, "created": e.creation_time, "updated": e.last_update_time, "tags": dict(e.tags)}
-    for r in client.search_runs([e.experiment_id for e in experiments], run_view_type=ViewType.ALL):
+    for found in client.search_runs([e.experiment_id for e in experiments], run_view_type=ViewType.ALL):
+        r = client.get_run(found.info.run_id)  # says more than a search does
         i = r.info
         inputs = getattr(r, "inputs", None)
         outputs = getattr(r, "outputs", None)
@@ -89,7 +90,7 @@ def dump():
             "versions": {str(v.version): {
                 "created": v.creation_timestamp, "updated": v.last_updated_timestamp, "stage": v.current_stage, "description": v.description or "",
                 "run": v.run_id or "", "status": v.status, "tags": dict(v.tags), "aliases": sorted(getattr(v, "aliases", []))}
-                for v in client.search_model_versions("name='%s'" % m.name)}}
+                for v in (client.get_model_version(m.name, found.version) for found in client.search_model_versions("name='%s'" % m.name))}}
     return out
 
 

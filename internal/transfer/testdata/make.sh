@@ -9,6 +9,7 @@ for pair in "$@"; do
 	release=${pair%%=*}
 	python=${pair#*=}
 	work=$(mktemp -d)
+	cd "$work"
 	"$python" "$here/make.py" file "$work/mlruns" "$here/tree-$release.json"
 	"$python" "$here/make.py" sql "$work/mlflow.db" "$here/mlflow-$release.json"
 	rm -rf "$here/tree-$release"
@@ -23,5 +24,6 @@ for pair in "$@"; do
 		with open(out, "wb") as f, gzip.GzipFile("", "wb", 9, f, 0) as z:
 		    z.write(text.encode())
 	PY
+	cd "$here"
 	rm -rf "$work"
 done
