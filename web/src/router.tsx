@@ -59,6 +59,10 @@ export interface RunsSearch {
   columns?: string[];
   /** Whether nested runs stand below their parents; they do unless this is true. */
   flat?: boolean;
+  /** CHART shows curves of the runs instead of the table; MLflow's name. */
+  compareRunsMode?: string;
+  /** The metric of the chart and how it is drawn. */
+  chart?: RunSearch;
 }
 
 const truth = (value: unknown) =>
@@ -72,6 +76,11 @@ const runsSearch = (s: Record<string, unknown>): RunsSearch => ({
   lifecycleFilter: text(s.lifecycleFilter),
   columns: texts(s.columns),
   flat: truth(s.flat),
+  compareRunsMode: s.compareRunsMode === "CHART" ? "CHART" : undefined,
+  chart:
+    s.chart && typeof s.chart === "object"
+      ? runSearch(s.chart as Record<string, unknown>)
+      : undefined,
 });
 
 const experimentRoute = createRoute({
@@ -169,6 +178,21 @@ const metricRoute = createRoute({
   component: lazyRouteComponent(() => import("./pages/withCharts"), "MetricPage"),
 });
 
+/** MLflow's link to a comparison: the versions, with the runs that made them, as one object. */
+const compareVersionsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/compare-model-versions",
+  validateSearch: (s: Record<string, unknown>) => ({
+    name: text(s.name) ?? "",
+    runs:
+      s.runs && typeof s.runs === "object" && !Array.isArray(s.runs)
+        ? (s.runs as Record<string, string>)
+        : {},
+    all: truth(s.all) || undefined,
+  }),
+  component: lazyRouteComponent(() => import("./pages/withCharts"), "CompareVersionsPage"),
+});
+
 const modelsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/models",
@@ -197,6 +221,7 @@ const routeTree = rootRoute.addChildren([
   runArtifactsRoute,
   runArtifactRoute,
   compareRoute,
+  compareVersionsRoute,
   metricRoute,
   modelsRoute,
   modelRoute,

@@ -102,6 +102,22 @@ export const runsQuery = (search: RunSearch) =>
     placeholderData: keepPreviousData,
   });
 
+/** The first runs of a search as they are now, for a table of many pages that is not read anew for one run. */
+export const newestRunsQuery = (search: RunSearch) =>
+  queryOptions({
+    queryKey: ["runs", "newest", search],
+    queryFn: async ({ signal }): Promise<Run[]> => {
+      const body: SearchRunsRequest = {
+        experiment_ids: [search.experimentId],
+        filter: search.filter,
+        run_view_type: search.view,
+        max_results: runPageSizes[0],
+        order_by: search.orderBy ? [search.orderBy] : [],
+      };
+      return (await post<SearchRunsResponse>("runs/search", body, signal)).runs ?? [];
+    },
+  });
+
 /** How many runs a search finds in all, however few of them have come. */
 export const runCountQuery = (search: RunSearch) =>
   queryOptions({
@@ -139,7 +155,7 @@ export const runQuery = (id: string) =>
     queryKey: ["run", id],
     queryFn: async ({ signal }) => (await get<RunResponse>("runs/get", { run_id: id }, signal)).run,
     // A run that is still going is looked at again; an ended one does not change by itself.
-    refetchInterval: (query) => (query.state.data?.info.status === "RUNNING" ? 3000 : false),
+    refetchInterval: (query) => (query.state.data?.info.status === "RUNNING" ? 1500 : false),
   });
 
 /** A run's experiment, parent, children and the extremes of its metrics. */
@@ -147,7 +163,7 @@ export const runOverviewQuery = (id: string, running: boolean) =>
   queryOptions({
     queryKey: ["run-overview", id],
     queryFn: ({ signal }) => getWeir<RunOverviewResponse>("runs/overview", { run_id: id }, signal),
-    refetchInterval: running ? 3000 : false,
+    refetchInterval: running ? 1500 : false,
   });
 
 export const artifactsQuery = (runId: string, path: string) =>

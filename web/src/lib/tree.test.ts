@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { makeRun } from "../test/runs";
-import { missingParents, nest, type RunNode } from "./tree";
+import { missingParents, nest, type RunNode, withNewest } from "./tree";
 
 /** A tree as text: a(b c(d)). */
 const text = (nodes: RunNode[]): string =>
@@ -43,5 +43,18 @@ describe("nest", () => {
     const first = text(nest([c, d], [b, a]));
     expect(first).toBe("a(b(c)) d");
     expect(text(nest([c, d, b, a, makeRun({ id: "e" })]))).toBe("a(b(c)) d e");
+  });
+});
+
+describe("withNewest", () => {
+  it("puts new runs first and shows the others as they are now", () => {
+    const loaded = ["b", "c", "d"].map((id) => makeRun({ id, status: "RUNNING" }));
+    const newest = [makeRun({ id: "a" }), makeRun({ id: "b" })];
+    expect(withNewest(newest, loaded).map((r) => [r.info.run_id, r.info.status])).toEqual([
+      ["a", "FINISHED"],
+      ["b", "FINISHED"],
+      ["c", "RUNNING"],
+      ["d", "RUNNING"],
+    ]);
   });
 });

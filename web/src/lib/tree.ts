@@ -52,3 +52,9 @@ export function nest(found: readonly Run[], guests: readonly Run[] = []): RunNod
   for (const node of nodes.values()) if (!node.guest) place(node);
   return roots;
 }
+
+/** The loaded runs with their beginning as it is now. A run that has left the beginning stays where it was loaded. */
+export function withNewest(newest: readonly Run[], loaded: readonly Run[]): Run[] {
+  const known = new Set(newest.map((run) => run.info.run_id));
+  return [...newest, ...loaded.filter((run) => !known.has(run.info.run_id))];
+}

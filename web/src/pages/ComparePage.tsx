@@ -1,7 +1,7 @@
 import { Switch } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useMemo } from "react";
+import { type ReactNode, useMemo } from "react";
 import { experimentQuery, runsByIdQuery } from "../api/queries";
 import type { Run } from "../api/types.gen";
 import { type CompareRow, compareRuns } from "../lib/compare";
@@ -40,7 +40,7 @@ function Value({ row, i }: { row: CompareRow; i: number }) {
   );
 }
 
-function columnsFor(runs: Run[]): GridColumn<CompareRow>[] {
+export function columnsFor(runs: Run[], titles?: ReactNode[]): GridColumn<CompareRow>[] {
   return [
     {
       id: "key",
@@ -57,10 +57,10 @@ function columnsFor(runs: Run[]): GridColumn<CompareRow>[] {
     },
     ...runs.map(
       (run, i): GridColumn<CompareRow> => ({
-        id: run.info.run_id,
+        id: `${i}`,
         header: (
           <span className={css.run}>
-            <Status status={run.info.status} />
+            {titles ? titles[i] : <Status status={run.info.status} />}
             <Link
               to="/experiments/$experimentId/runs/$runId"
               params={{ experimentId: run.info.experiment_id, runId: run.info.run_id }}

@@ -2,11 +2,12 @@ import { Button } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import type { RowSelectionState } from "@tanstack/react-table";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { useExperimentChange, useRunLifecycle } from "../api/changes";
 import { ApiError } from "../api/client";
 import {
   experimentQuery,
+  newestRunsQuery,
   type RunSearch,
   runCountQuery,
   runsByIdQuery,
@@ -21,19 +22,20 @@ import {
   orderColumn,
 } from "../lib/columns";
 import { plural } from "../lib/format";
-import { missingParents, nest } from "../lib/tree";
+import { missingParents, nest, withNewest } from "../lib/tree";
 import type { RunsSearch } from "../router";
 import { ColumnChooser } from "../ui/ColumnChooser";
 import { Editable } from "../ui/Editable";
 import { FilterBox } from "../ui/FilterBox";
 import { GettingStarted } from "../ui/GettingStarted";
-import { LifecycleMenu } from "../ui/LifecycleMenu";
 import { PageHead } from "../ui/Page";
 import { RunTable } from "../ui/RunTable";
 import { EmptyState, ErrorState, Loading } from "../ui/states";
 import { Toolbar } from "../ui/Toolbar";
 import { ViewMenu } from "../ui/ViewMenu";
 import css from "./RunsPage.module.css";
+
+const RunCharts = lazy(() => import("./withCharts").then((m) => ({ default: m.RunCharts })));
 
 const noRuns: Run[] = [];
 const noSelection: RowSelectionState = {};
@@ -53,6 +55,7 @@ export function RunsPage() {
   const search = useSearch({ strict: false }) as RunsSearch;
   const navigate = useNavigate();
   const [selection, setSelection] = useState(noSelection);
+  const [renaming, setRenaming] = useState(0);
   const lifecycle = useRunLifecycle();
   const ofExperiment = useExperimentChange();
 
@@ -68,6 +71,7 @@ export function RunsPage() {
     ? { id: orderColumn(search.orderByKey), ascending: search.orderByAsc ?? false }
     : { id: "attributes.start_time", ascending: false };
   const filter = search.searchFilter ?? "";
+  const charts = search.compareRunsMode === "CHART";
   const deleted = search.lifecycleFilter?.toLowerCase() === "deleted";
 
   const experiment = useQuery(experimentQuery(experimentId));
@@ -80,11 +84,26 @@ export function RunsPage() {
   const query = useInfiniteQuery({
     ...runsQuery(asked),
     // While one page holds all runs, a new one appears by itself.
-    refetchInterval: ({ state }) => (state.data?.pages.length === 1 ? 5000 : false),
+    refetchInterval: ({ state }) => (state.data?.pages.length === 1 ? 2000 : false),
   });
   const data = useLast(query.data, experimentId);
 
-  const runs = useMemo(() => data?.pages.flatMap((page) => page.runs ?? noRuns) ?? noRuns, [data]);
+  // Beyond one page only the beginning is looked at again: a new run stands there, or one that still changes.
+  const loadedAt = query.dataUpdatedAt;
+  const newest = useQuery({
+    ...newestRunsQuery(asked),
+    enabled: (query.data?.pages.length ?? 0) > 1,
+    // What was just loaded is new enough to begin with.
+    initialData: noRuns,
+    initialDataUpdatedAt: 0,
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchInterval: 2000,
+  });
+  const fresh = newest.dataUpdatedAt > loadedAt ? newest.data : undefined;
+  const runs = useMemo(() => {
+    const loaded = data?.pages.flatMap((page) => page.runs ?? noRuns) ?? noRuns;
+    return fresh ? withNewest(fresh, loaded) : loaded;
+  }, [data, fresh]);
   const first = data?.pages[0]?.runs ?? noRuns;
   const preset = useMemo(() => defaultColumns(first), [first]);
   const columns = search.columns ?? preset;
@@ -134,6 +153,7 @@ export function RunsPage() {
               value={name}
               label="name"
               required
+              begin={renaming}
               onSave={(next) => experiment.data && ofExperiment.rename(experiment.data, next)}
             />
           ) : null
@@ -144,14 +164,6 @@ export function RunsPage() {
         <span className="muted truncate" style={{ flex: 1, minWidth: 0 }}>
           {experiment.data?.tags?.find((t) => t.key === "mlflow.note.content")?.value}
         </span>
-        {experiment.data ? (
-          <LifecycleMenu
-            what="experiment"
-            deleted={experiment.data.lifecycle_stage === "deleted"}
-            onDelete={() => experiment.data && ofExperiment.remove(experiment.data)}
-            onRestore={() => experiment.data && ofExperiment.restore(experiment.data)}
-          />
-        ) : null}
       </PageHead>
       <Toolbar>
         <FilterBox
@@ -166,6 +178,12 @@ export function RunsPage() {
           flat={search.flat ?? false}
           onDeleted={(on) => set({ lifecycleFilter: on ? "Deleted" : undefined })}
           onFlat={(on) => set({ flat: on || undefined })}
+          charts={charts}
+          onCharts={(on) => set({ compareRunsMode: on ? "CHART" : undefined })}
+          onRename={() => setRenaming(renaming + 1)}
+          gone={experiment.data?.lifecycle_stage === "deleted"}
+          onDelete={() => experiment.data && ofExperiment.remove(experiment.data)}
+          onRestore={() => experiment.data && ofExperiment.restore(experiment.data)}
         />
         <ColumnChooser
           runs={runs}
@@ -224,6 +242,15 @@ export function RunsPage() {
         ) : (
           <GettingStarted experiment={name} />
         )
+      ) : charts ? (
+        <Suspense fallback={<Loading />}>
+          <RunCharts
+            runs={runs}
+            chosen={chosen}
+            view={search.chart ?? {}}
+            onView={(change) => set({ chart: { ...search.chart, ...change } }, true)}
+          />
+        </Suspense>
       ) : (
         <RunTable
           rows={rows}

@@ -143,3 +143,20 @@ describe("the comparison", () => {
     expect(await screen.findByText("seed")).toBeTruthy();
   });
 });
+
+describe("links to comparisons", () => {
+  it("shows the runs of model versions side by side", async () => {
+    const of = (id: string, rmse: number) => makeRun({ id, metrics: { rmse }, params: { m: "x" } });
+    serve({
+      "model-versions/search": () => ({}),
+      "runs/get": ({ query }) => ({
+        run: query.get("run_id") === "a" ? of("a", 3) : of("b", 2),
+      }),
+    });
+    open('/compare-model-versions?name="price"&runs={"10":"b","2":"a"}');
+    const cells = await screen.findAllByTestId("compare-cell");
+    expect(cells.map((cell) => cell.textContent)).toEqual(["3", "2"]);
+    const links = ["v2", "v10"].map((name) => screen.getByRole("link", { name }));
+    expect(links[1]?.getAttribute("href")).toContain("/models/price/versions/10");
+  });
+});

@@ -64,7 +64,7 @@ export function ChartPanel({ metric, runs, view, onView, live }: ChartPanelProps
   const { data, error, refetch, isPlaceholderData } = useQuery({
     ...chartQuery(metric, runs, x, zoom && rangeOf(x, zoom)),
     placeholderData: keepPreviousData,
-    refetchInterval: live ? 3000 : false,
+    refetchInterval: live ? 1500 : false,
   });
   // The curve follows the slider at once; the URL gets the value when the hand rests.
   const [share, setShare] = useState(view.smooth ?? 0);

@@ -1,5 +1,5 @@
 import { UnstyledButton } from "@mantine/core";
-import { type KeyboardEvent, type ReactNode, useState } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import css from "./Editable.module.css";
 import { Pencil } from "./icons";
 
@@ -11,12 +11,19 @@ interface EditableProps {
   children?: ReactNode;
   /** An empty value is not taken. */
   required?: boolean;
+  /** Another number than before opens the field; a menu does, and then the Tab key need not stop here. */
+  begin?: number;
   onSave: (value: string) => void;
 }
 
 /** A text that becomes a field: Enter or leaving it saves, Escape keeps what was. */
-export function Editable({ value, label, children, required, onSave }: EditableProps) {
+export function Editable({ value, label, children, required, begin, onSave }: EditableProps) {
   const [draft, setDraft] = useState<string>();
+  const current = useRef(value);
+  current.current = value;
+  useEffect(() => {
+    if (begin) setDraft(current.current);
+  }, [begin]);
   const save = () => {
     const next = draft?.trim();
     setDraft(undefined);
@@ -50,6 +57,7 @@ export function Editable({ value, label, children, required, onSave }: EditableP
       {children ?? <span className="truncate">{value}</span>}
       <UnstyledButton
         className={css.edit}
+        tabIndex={begin === undefined ? undefined : -1}
         aria-label={`Edit ${label}`}
         title={`Edit ${label}`}
         onClick={() => setDraft(value)}

@@ -6,10 +6,18 @@ interface ViewMenuProps {
   flat: boolean;
   onDeleted: (on: boolean) => void;
   onFlat: (on: boolean) => void;
+  charts: boolean;
+  onCharts: (on: boolean) => void;
+  onRename: () => void;
+  /** Whether the experiment itself is deleted. */
+  gone: boolean;
+  onDelete: () => void;
+  onRestore: () => void;
 }
 
-/** Which runs the table shows, and whether nested ones stand below their parents. */
-export function ViewMenu({ deleted, flat, onDeleted, onFlat }: ViewMenuProps) {
+/** Which runs are shown and how, and what can be done with their experiment. */
+export function ViewMenu(props: ViewMenuProps) {
+  const { deleted, flat, onDeleted, onFlat, charts, onCharts } = props;
   return (
     <Menu position="bottom-start" width={190}>
       <Menu.Target>
@@ -30,6 +38,18 @@ export function ViewMenu({ deleted, flat, onDeleted, onFlat }: ViewMenuProps) {
             Deleted
           </Menu.RadioItem>
         </Menu.RadioGroup>
+        <Menu.Label>Shown as</Menu.Label>
+        <Menu.RadioGroup
+          value={charts ? "chart" : "table"}
+          onChange={(value) => onCharts(value === "chart")}
+        >
+          <Menu.RadioItem value="table" checkIcon={<CheckIcon />}>
+            Table
+          </Menu.RadioItem>
+          <Menu.RadioItem value="chart" checkIcon={<CheckIcon />}>
+            Curves
+          </Menu.RadioItem>
+        </Menu.RadioGroup>
         <Menu.Label>Nested runs</Menu.Label>
         <Menu.RadioGroup
           value={flat ? "flat" : "tree"}
@@ -42,6 +62,14 @@ export function ViewMenu({ deleted, flat, onDeleted, onFlat }: ViewMenuProps) {
             In one flat list
           </Menu.RadioItem>
         </Menu.RadioGroup>
+        <Menu.Divider />
+        <Menu.Label>Experiment</Menu.Label>
+        <Menu.Item onClick={props.onRename}>Rename</Menu.Item>
+        {props.gone ? (
+          <Menu.Item onClick={props.onRestore}>Restore</Menu.Item>
+        ) : (
+          <Menu.Item onClick={props.onDelete}>Delete</Menu.Item>
+        )}
       </Menu.Dropdown>
     </Menu>
   );

@@ -11,6 +11,8 @@ interface MetricListProps {
   metrics: Metric[];
   /** The extremes, when they have come. */
   summaries?: MetricSummary[];
+  /** The list is of several runs: it names metrics and their last steps only. */
+  valueless?: boolean;
   chosen?: string;
   onChoose: (key: string) => void;
 }
@@ -58,6 +60,8 @@ const columns: GridColumn<Row>[] = [
   },
 ];
 
+const names = columns.filter(({ id }) => id === "key" || id === "step");
+
 const byKey = new Intl.Collator("en", { numeric: true }).compare;
 
 /** The metrics of a run with their latest, least and greatest values; moving through the list moves the chart beside it. */
@@ -84,7 +88,7 @@ export function MetricList(props: MetricListProps) {
       <Grid
         label={title}
         rows={shown}
-        columns={columns}
+        columns={props.valueless ? names : columns}
         rowId={(row) => row.metric.key}
         rowTestId="metric-row"
         activeId={chosen}
