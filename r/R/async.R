@@ -60,7 +60,8 @@ queue_points <- function(run, key, value, timestamp, step) {
   queue$last <- run
   queue$uri <- .globals$tracking_uri
   rows <- length(value)
-  if (isTRUE(queue$use_relay) && !isTRUE(getOption("mlflow.offline")) && relay_points(run, key, value, timestamp, step)) return(invisible(NULL))
+  by_relay <- isTRUE(queue$use_relay) && !isTRUE(getOption("mlflow.offline"))
+  if (by_relay && relay_points(run, key, value, timestamp, step)) return(invisible(NULL))
   at <- length(queue$points) + 1L
   queue$points[[at]] <- list(
     run = run, key = rep_len(key, rows), value = value, timestamp = rep_len(timestamp, rows),

@@ -82,6 +82,11 @@ finish_model <- function(path, model_spec) {
   files <- list.files(path, recursive = TRUE, full.names = TRUE)
   size <- sum(file.size(files))
   # yaml writes a double as "42.0", which readers of an integer refuse.
+  # What R will load: a server refuses a file that is not the one that was saved.
+  loaded <- basename(files) %in% c("crate.bin", "model.rds")
+  if (any(loaded)) {
+    model_spec$sha256 <- as.list(stats::setNames(cli::hash_file_sha256(files[loaded]), basename(files)[loaded]))
+  }
   model_spec$model_size_bytes <- if (size < .Machine$integer.max) as.integer(size) else size
   mlflow_write_model_spec(path, model_spec)
   invisible(model_spec)

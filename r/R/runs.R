@@ -222,7 +222,9 @@ with.mlflow_run <- function(data, expr, ...) {
 log_traceback <- function(run_id, e, calls) {
   # The frames of this package's own handlers say nothing to a user.
   text <- vapply(calls, function(call) paste(deparse(call, nlines = 3L), collapse = "\n  "), "")
-  keep <- !grepl("^(withCallingHandlers|tryCatch|doTryCatch|tryCatchList|tryCatchOne|\\(function \\(e\\)|h\\(simpleError|\\.handleSimpleError|with\\.mlflow_run|with\\()", text)
+  ours <- c("withCallingHandlers", "tryCatch", "doTryCatch", "\\(function \\(e\\)", "h\\(simpleError",
+    "\\.handleSimpleError", "with\\.mlflow_run", "with\\(")
+  keep <- !grepl(paste0("^(", paste(ours, collapse = "|"), ")"), text)
   call <- conditionCall(e)
   where <- if (is.null(call)) "" else paste0(" in ", paste(deparse(call, nlines = 3L), collapse = " "))
   mlflow_log_text(

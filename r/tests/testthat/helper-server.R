@@ -137,7 +137,8 @@ fake_server <- function(answers, env = parent.frame()) {
     "  file.rename(file.path(dir, sprintf('req%03d.part', n)), file.path(dir, sprintf('req%03d.rds', n)))",
     "  a <- answers[[min(n, length(answers))]]",
     "  bytes <- if (is.raw(a$body)) a$body else charToRaw(a$body)",
-    "  writeBin(c(charToRaw(paste0('HTTP/1.1 ', a$status, ' X\\r\\nConnection: close\\r\\nContent-Length: ', length(bytes), '\\r\\n', paste0(a$headers, '\\r\\n', recycle0 = TRUE, collapse = ''), '\\r\\n')), bytes), con)",
+    "  writeBin(c(charToRaw(paste0('HTTP/1.1 ', a$status, ' X\\r\\nConnection: close\\r\\nContent-Length: ', length(bytes),",
+    "    '\\r\\n', paste0(a$headers, '\\r\\n', recycle0 = TRUE, collapse = ''), '\\r\\n')), bytes), con)",
     "  close(con)",
     "}"
   ), script)

@@ -139,3 +139,19 @@ test_that("a server of one's own is started and ended", {
   while (server$handle$is_alive() && Sys.time() < until) Sys.sleep(0.05)
   expect_false(server$handle$is_alive())
 })
+
+test_that("the older names install as well, and the doctor names the program", {
+  need_weir()
+  expect_identical(mlflow_install, install_mlflow)
+  expect_identical(mlflow_uninstall, uninstall_mlflow)
+  local_session()
+  said <- utils::capture.output(report <- mlflow_doctor(), type = "output")
+  said <- c(said, utils::capture.output(print(report)))
+  expect_match(paste(said, collapse = "\n"), basename(weir_bin()), fixed = TRUE)
+  # With the package of CRAN, these names do not exist: here they are functions to call.
+  local_env(R_USER_CACHE_DIR = tempfile("cache-"))
+  suppressMessages(path <- mlflow_install())
+  expect_true(file.exists(path))
+  suppressMessages(mlflow_uninstall())
+  expect_false(file.exists(path))
+})

@@ -100,7 +100,11 @@ test_that("flavors are chosen, and users can add their own", {
 })
 
 test_that("MLmodel files of every age are read", {
-  for (time in c("utc_time_created: 2026-01-02 03:04:05.678901", "utc_time_created: '23-01-02T03:04:05.05.67'", "time_created: 18-10-03T22:18:25.25.55")) {
+  times <- c(
+    "utc_time_created: 2026-01-02 03:04:05.678901", "utc_time_created: '23-01-02T03:04:05.05.67'",
+    "time_created: 18-10-03T22:18:25.25.55"
+  )
+  for (time in times) {
     dir <- saved(function(df) 1)
     writeLines(c("flavors:", "  crate:", "    version: 0.1.0", "    model: crate.bin", time), file.path(dir, "MLmodel"))
     expect_equal(mlflow_predict(mlflow_load_model(dir), cars), 1)
@@ -190,4 +194,10 @@ test_that("signatures name types", {
   expect_false(s$inputs[[5]]$required)
   expect_output(print(s), "i: integer")
   expect_match(signature_spec(s)$inputs, '^\\[\\{"type":"integer","name":"i","required":true\\}')
+})
+
+test_that("a flavor is loaded by its own entry of the spec", {
+  dir <- saved(function(df) nrow(df))
+  flavor <- structure(character(), class = c("mlflow_flavor_crate", "mlflow_flavor"), spec = list(model = "crate.bin"))
+  expect_equal(mlflow_predict(mlflow_load_flavor(flavor, dir), cars), 50L)
 })

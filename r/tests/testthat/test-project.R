@@ -50,7 +50,8 @@ test_that("plain Rscript ends open runs by how it ended", {
 test_that("the run of a job is left to who started the job", {
   local_session()
   job <- mlflow_start_run(client = mlflow_client(), experiment_id = new_experiment())
-  out <- run_script(c("library(mlflow)", "mlflow_log_metric('x', 1)", announce), env = c(source_env(), paste0("MLFLOW_RUN_ID=", job$run_id)))
+  out <- run_script(c("library(mlflow)", "mlflow_log_metric('x', 1)", announce),
+    env = c(source_env(), paste0("MLFLOW_RUN_ID=", job$run_id)))
   expect_equal(last_id(out), job$run_id)
   expect_equal(mlflow_get_run(job$run_id)$status, "RUNNING")
 })
@@ -61,7 +62,8 @@ test_that("mlflow_source is not for the console and needs its file", {
 
 can_run <- function() any(grepl("^ +run ", suppressWarnings(system2(weir_bin(), "--help", stdout = TRUE, stderr = TRUE))))
 
-project <- function(lines = c("library(mlflow)", "p <- mlflow_param('lr', 0.5)", "mlflow_log_param('lr', p)", "mlflow_log_metric('m', p)")) {
+project <- function(lines = c("library(mlflow)", "p <- mlflow_param('lr', 0.5)", "mlflow_log_param('lr', p)",
+                              "mlflow_log_metric('m', p)")) {
   dir <- tempfile("project ")
   dir.create(dir)
   writeLines(lines, file.path(dir, "train.R"))

@@ -47,7 +47,8 @@ test_that("versions are numbered, tagged, described, staged and deleted", {
   expect_null(mlflow_get_model_version(name, 2)$tags)
   expect_error(mlflow_set_model_version_tag(name, 1, "k", "v", "Production"), "version and stage cannot be set together")
   expect_error(mlflow_set_model_version_tag(name, key = "k", value = "v"), "version or stage must be set")
-  expect_error(mlflow_set_model_version_tag(name, key = "k", value = "v", stage = "Staging"), "Could not find any model version for Staging stage")
+  expect_error(mlflow_set_model_version_tag(name, key = "k", value = "v", stage = "Staging"),
+    "Could not find any model version for Staging stage")
   mlflow_delete_model_version(name, 1)
   expect_error(mlflow_get_model_version(name, 1), class = "mlflow_error_resource_does_not_exist")
   expect_output(print(two), "version 2")
@@ -104,4 +105,14 @@ test_that("versions are copied and registered from bare artifact URIs", {
   expect_match(mlflow_get_model_version_download_uri(name, direct$version), "model$")
   run <- new_run()
   expect_error(mlflow_register_model(paste0("runs:/", run$run_id, "/none"), name), "has no artifact 'none' to register")
+})
+
+test_that("the registry may be another server", {
+  local_session()
+  expect_equal(mlflow_get_registry_uri(), mlflow_get_tracking_uri())
+  server <- fake_server(list(list(status = 200, body = '{"registered_model":{"name":"there"}}')))
+  mlflow_set_registry_uri(server$url)
+  on.exit(mlflow_set_registry_uri(NULL), add = TRUE)
+  expect_equal(mlflow_get_registered_model("there")$name, "there")
+  expect_equal(mlflow_get_registry_uri(), server$url)
 })

@@ -53,7 +53,9 @@ test_that("bad calls are named", {
 
 test_that("rfunc_predict reads standard input and writes standard output", {
   dir <- model_dir()
-  out <- run_script(sprintf("mlflow:::mlflow_rfunc_predict(model_path = %s, input_path = NULL, output_path = NULL, content_type = 'json')", deparse(dir)),
+  out <- run_script(sprintf(
+    "mlflow:::mlflow_rfunc_predict(model_path = %s, input_path = NULL, output_path = NULL, content_type = 'json')",
+    deparse(dir)),
     env = character(), args = c("<", shQuote({
       f <- tempfile()
       writeLines('{"dataframe_split":{"columns":["x"],"data":[[0.3],[0.2]]}}', f)
@@ -82,4 +84,16 @@ test_that("models are served, and the server ends when it is told", {
   until <- Sys.time() + 15
   while (server$is_alive() && Sys.time() < until) Sys.sleep(0.05)
   expect_false(server$is_alive())
+})
+
+test_that("files are predicted by the program", {
+  need_weir()
+  dir <- tempfile("model-")
+  mlflow_save_model(lm(dist ~ speed, cars), dir)
+  input <- tempfile(fileext = ".csv")
+  output <- tempfile(fileext = ".json")
+  utils::write.csv(data.frame(speed = c(10, 20)), input, row.names = FALSE)
+  mlflow_models_predict(dir, input, output)
+  got <- unlist(jsonlite::fromJSON(output), use.names = FALSE)
+  expect_equal(got, unname(predict(lm(dist ~ speed, cars), data.frame(speed = c(10, 20)))), tolerance = 1e-6)
 })

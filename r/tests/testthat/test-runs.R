@@ -148,3 +148,17 @@ test_that("readers do not start runs", {
     expect_error(f(), "`run_id` must be specified when there is no active run.")
   }
 })
+
+test_that("runs are renamed, given a status, and wrapped around an expression", {
+  local_session()
+  run <- new_run()
+  expect_equal(mlflow_update_run(run$run_id, status = "KILLED", run_name = "renamed")$run_name, "renamed")
+  expect_equal(mlflow_get_run(run$run_id)$status, "KILLED")
+  value <- mlflow_with_run({
+    id <- mlflow_active_run_id()
+    42
+  }, run_name = "wrapped")
+  expect_equal(value, 42)
+  wrapped <- mlflow_get_run(id)
+  expect_equal(c(wrapped$run_name, wrapped$status), c("wrapped", "FINISHED"))
+})

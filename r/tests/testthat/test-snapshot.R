@@ -2,7 +2,8 @@ test_that("a snapshot lists what scripts use, with what that needs", {
   dir <- tempfile("project-")
   dir.create(dir)
   writeLines(c("library(tibble)", "f <- function(x, i) x[, i]; jsonlite::toJSON(1)"), file.path(dir, "a.R"))
-  writeLines(c("text library(notthis)", "```{r}", "requireNamespace('yaml')", "```", "```", "library(northis)", "```"), file.path(dir, "b.Rmd"))
+  writeLines(c("text library(notthis)", "```{r}", "requireNamespace('yaml')", "```", "```", "library(northis)", "```"),
+    file.path(dir, "b.Rmd"))
   expect_setequal(project_packages(dir), c("tibble", "jsonlite", "yaml"))
   expect_invisible(file <- mlflow_snapshot(dir))
   dcf <- read.dcf(file)
@@ -31,5 +32,6 @@ test_that("restoring what is installed installs nothing and prepends the library
 })
 
 test_that("a missing file says what to do", {
-  expect_error(mlflow_restore_snapshot(tempfile()), "r-dependencies.txt expected but does not exist, run 'mlflow_run\\(\\)' or 'mlflow_snapshot\\(\\)'.")
+  expect_error(mlflow_restore_snapshot(tempfile()),
+    "r-dependencies.txt expected but does not exist, run 'mlflow_run\\(\\)' or 'mlflow_snapshot\\(\\)'.")
 })

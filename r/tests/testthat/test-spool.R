@@ -9,7 +9,7 @@ test_that("what is logged offline is sent once, in one piece", {
   dir <- local_spool()
   name <- new_name("offline")
   options(mlflow.offline = TRUE)
-  on.exit(options(mlflow.offline = NULL))
+  on.exit(options(mlflow.offline = NULL), add = TRUE)
   mlflow_set_experiment(name)
   model <- lm(dist ~ speed, cars)
   with(outer <- mlflow_start_run(run_name = "outer"), {
