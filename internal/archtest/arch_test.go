@@ -104,6 +104,10 @@ func forbidden(s source, path string) string {
 		return "runners never import stores; they hold an *mlflow.Client"
 	case slices.Contains(runners, own) && slices.Contains(runners, other) && !slices.Contains(runnerMay[own], other):
 		return "this runner may not use that one"
+	case own == "transfer" && (slices.Contains(stores, other) || slices.Contains(runners, other)):
+		return "transfer writes through interfaces that server passes in"
+	case slices.Contains(stores, own) && other == "transfer":
+		return "stores do not know what is imported into them"
 	case isGround(own) && (slices.Contains(stores, other) || slices.Contains(runners, other)):
 		return "the ground knows no domain"
 	}
@@ -221,6 +225,9 @@ func TestRulesCatchBreaches(t *testing.T) {
 		{"internal/tracking", "zombiezen.com/go/sqlite", true},
 		{"internal/sqldb", "zombiezen.com/go/sqlite", false},
 		{"internal/sqldb", module + "/internal/tracking", true},
+		{"internal/transfer", module + "/internal/sqldb", false},
+		{"internal/transfer", module + "/internal/tracking", true},
+		{"internal/registry", module + "/internal/transfer", true},
 		{"internal/registry", "database/sql", true},
 		{"internal/endpoint", module + "/internal/model", false},
 		{"internal/endpoint", module + "/internal/project", true},
