@@ -95,7 +95,7 @@ demo: setup-demo ## train, track, register and serve diamond prices with R, with
 
 # --- tests --------------------------------------------------------------------------------------------------------
 
-.PHONY: test race e2e chaos test-r test-web browser lint fmt gen verify bench
+.PHONY: test race e2e chaos differential test-r test-web browser lint fmt gen verify bench
 test: setup ## install what is missing and run every test
 	@$(MAKE) --no-print-directory ui
 	@$(MAKE) --no-print-directory build r $(CACHE)/python/.done
@@ -110,6 +110,9 @@ e2e: build r $(CACHE)/python/.done ## the scripts of e2e/testdata against the re
 
 chaos: ## kill the server N times while clients write (N=100 SEED=1 make chaos), and fill its disk
 	WEIR_CHAOS_ROUNDS=$(or $(N),20) WEIR_CHAOS_SEED=$(SEED) go test -count=1 -timeout 60m -v -run 'TestChaos|TestDiskFull' ./e2e
+
+differential: build ## the same requests to this server and to Python's (MLFLOW=path of the mlflow program, 3.17.2, with its server)
+	bash e2e/clients/differential.sh $(WEIR_BIN) $(or $(MLFLOW),mlflow)
 
 test-r: build r ## testthat against the real binary
 	cd r/tests && MLFLOW_BIN=$(WEIR_BIN) NOT_CRAN=true Rscript testthat.R
