@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -169,13 +170,14 @@ func (b *batch) learn(c *model.Chunk) {
 	}
 }
 
-// why gives an error's words without its code.
+// why gives the words of a single row's error: without its code, and without the row's number among itself.
 func why(err error) string {
+	text := err.Error()
 	var known *mlflow.Error
 	if errors.As(err, &known) {
-		return known.Message
+		text = known.Message
 	}
-	return err.Error()
+	return strings.Replace(text, ", row 1:", ":", 1)
 }
 
 func hopelessly(parts []answer) bool {

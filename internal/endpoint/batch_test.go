@@ -93,6 +93,9 @@ func TestARowThatFailsIsNamedAndTheOthersArePredicted(t *testing.T) {
 	if err != nil || result != (BatchResult{40, 3}) || len(got) != 40 || got[0] != `{"error":"too heavy"}` || got[1] != `{"prediction":2}` || !strings.HasPrefix(got[29], `{"error":"the body is not JSON`) {
 		t.Errorf("JSON lines: %v, %+v, %s", err, result, out)
 	}
+	if _, failed, _, err := inBatch(t, "lm-signed", strings.NewReader("wt,hp,qsec\n2,100,17\n2,many,17\n"), nil); err != nil || !cmp.Equal(failed, []string{`2: column "hp": "many" is not a double`}) {
+		t.Errorf("a text for a number: %v, %v", failed, err)
+	}
 	if _, _, _, err := inBatch(t, "fussy", strings.NewReader(in), func(o *BatchOptions) { o.FailFast = true }); err == nil || !strings.Contains(err.Error(), "row 1: too heavy") {
 		t.Errorf("fail fast: %v", err)
 	}
