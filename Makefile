@@ -24,7 +24,8 @@ export WEIR_BIN := $(CURDIR)/bin/weir
 DEB_R    := r-base-core r-cran-curl r-cran-jsonlite r-cran-yaml r-cran-rlang r-cran-cli r-cran-tibble
 DEB_DEMO := $(DEB_R) curl r-cran-ggplot2 r-cran-rpart r-cran-ranger r-cran-glmnet
 DEB_TEST := $(DEB_DEMO) gcc libc6-dev python3 python3-venv postgresql chromium fonts-dejavu-core \
-            r-cran-testthat r-cran-gbm r-cran-knitr r-cran-rmarkdown
+            r-cran-testthat r-cran-gbm r-cran-knitr r-cran-rmarkdown r-cran-randomforest r-cran-mass r-cran-nnet \
+            r-cran-e1071 r-cran-lintr
 
 .PHONY: help
 help: ## list the targets

@@ -80,14 +80,14 @@ func TestArtifactPlacesFollowMLflowsRules(t *testing.T) {
 	}{
 		{"folder", Config{}, folder, "mlflow-artifacts:/", "/data/mlruns"},
 		{"folder as CRAN's package starts it", Config{NoServeArtifacts: true}, folder, "/data/mlruns", "/data/mlruns"},
-		{"database", Config{}, file, "mlflow-artifacts:/", "/work/mlartifacts"},
-		{"database without proxy", Config{NoServeArtifacts: true}, file, "/work/mlruns", "/work/mlartifacts"},
+		{"database", Config{}, file, "mlflow-artifacts:/", "/srv/mlartifacts"},
+		{"database without proxy", Config{NoServeArtifacts: true}, file, "/srv/mlruns", "/srv/mlartifacts"},
 		{"database with leases", Config{Lease: true}, file, "mlflow-artifacts:/", "/data/mlartifacts"},
-		{"own destination", Config{ArtifactsDestination: "art"}, folder, "mlflow-artifacts:/", "/work/art"},
-		{"own root", Config{DefaultArtifactRoot: "s3://b/p"}, file, "s3://b/p", "/work/mlartifacts"},
-		{"own relative root", Config{DefaultArtifactRoot: "art"}, file, "/work/art", "/work/mlartifacts"},
+		{"own destination", Config{ArtifactsDestination: "art"}, folder, "mlflow-artifacts:/", "/srv/art"},
+		{"own root", Config{DefaultArtifactRoot: "s3://b/p"}, file, "s3://b/p", "/srv/mlartifacts"},
+		{"own relative root", Config{DefaultArtifactRoot: "art"}, file, "/srv/art", "/srv/mlartifacts"},
 	} {
-		tt.config.Dir = "/work"
+		tt.config.Dir = "/srv"
 		root, destination := tt.config.artifactPlaces(tt.store)
 		if root != tt.root || destination != tt.destination {
 			t.Errorf("%s: got %q, %q, want %q, %q", tt.name, root, destination, tt.root, tt.destination)
