@@ -158,7 +158,7 @@ test_that("defect 17: experiments and artifacts of unequal fields are bound", {
   prefix <- new_name()
   mlflow_create_experiment(paste0(prefix, "-a"), tags = list(x = "1"))
   mlflow_create_experiment(paste0(prefix, "-b"))
-  found <- mlflow_search_experiments(paste0("name like '", prefix, "%'"))$experiments
+  found <- mlflow_search_experiments(paste0("name LIKE '", prefix, "%'"))$experiments
   expect_equal(nrow(found), 2)
 })
 
