@@ -113,6 +113,21 @@ func conjuncts(e search.Expr) (terms []*search.Term) {
 	return terms
 }
 
+// without gives what is left of a filter when some of its conjuncts are seen to elsewhere.
+func without(e search.Expr, terms []*search.Term) search.Expr {
+	list := search.And{e}
+	if and, ok := e.(search.And); ok {
+		list = and
+	}
+	var rest search.And
+	for _, e := range list {
+		if t, ok := e.(*search.Term); e != nil && (!ok || !slices.Contains(terms, t)) {
+			rest = append(rest, e)
+		}
+	}
+	return joined(rest)
+}
+
 // bounds gives the conditions on the metric by which the runs are sorted: the walk along the index begins and ends there.
 func (l *runList) bounds() (terms []*search.Term) {
 	if len(l.order) == 0 || l.order[0].Entity != search.Metric {

@@ -1,6 +1,7 @@
 package tracking
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -163,6 +164,7 @@ type runList struct {
 	phases  []int // the classes of the first key that are still to be walked; nil: all in one query
 	empty   bool
 	buf     []runHit
+	walked  string // in a query that walks along an index, its expression of the run's id
 }
 
 // orderJoin is the table that holds an order key's values.
@@ -281,6 +283,8 @@ func (l *runList) query(phase int) ([]runHit, error) {
 	var where []string
 	c := conditions{query: q, attribute: runAttributes, keyed: func(t *search.Term, cond func(string) string) (string, error) { return l.keyed(q, t, cond) }}
 	first := 0
+	filter := l.inSQL
+	defer func() { l.walked = "" }()
 	switch {
 	case l.drive != nil:
 		from.WriteString(keyTables[l.drive.Entity].table + " d" + join + "run r on r.id = d.run_id")
@@ -288,6 +292,7 @@ func (l *runList) query(phase int) ([]runHit, error) {
 	case phase == classValue || phase == classNaN:
 		j := l.joins[0]
 		first = 1
+		l.walked = j.alias + ".run_id" // so that runs are looked up only when the filter is true of their values
 		from.WriteString(j.table + " " + j.alias + join + "run r on r.id = " + j.alias + ".run_id")
 		where = append(where, j.alias+".key_id = "+q.arg(j.key))
 		columns[0].class = ""
@@ -296,9 +301,11 @@ func (l *runList) query(phase int) ([]runHit, error) {
 			where = append(where, j.alias+".value is null")
 		} else {
 			where = append(where, j.alias+".value is not null")
-			for _, t := range l.bounds() {
+			bounds := l.bounds()
+			for _, t := range bounds {
 				where = append(where, c.compare(t, j.alias+".value"))
 			}
+			filter = without(filter, bounds)
 			columns[0].hint = j.alias + ".value"
 			if columns[0].kind == 's' {
 				columns[0].hint = "substr(" + j.alias + ".value, 1, 128)"
@@ -326,8 +333,8 @@ func (l *runList) query(phase int) ([]runHit, error) {
 	default:
 		where = append(where, "r.deleted = 0")
 	}
-	if l.inSQL != nil {
-		condition, err := c.of(l.inSQL)
+	if filter != nil {
+		condition, err := c.of(filter)
 		if err != nil {
 			return nil, err
 		}
@@ -401,5 +408,5 @@ func (l *runList) keyed(q *query, t *search.Term, condition func(string) string)
 		// The sign keeps SQLite from the index by value, in which it would look at all runs that match, for each run.
 		value = "+" + value
 	}
-	return exists(t, "select 1 from "+table.table+" x where x.run_id = r.id and x.key_id = "+q.arg(key), condition, value), nil
+	return exists(t, "select 1 from "+table.table+" x where x.run_id = "+cmp.Or(l.walked, "r.id")+" and x.key_id = "+q.arg(key), condition, value), nil
 }
