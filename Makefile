@@ -25,7 +25,7 @@ DEB_R    := r-base-core r-cran-curl r-cran-jsonlite r-cran-yaml r-cran-rlang r-c
 DEB_DEMO := $(DEB_R) curl r-cran-ggplot2 r-cran-rpart r-cran-ranger r-cran-glmnet
 DEB_TEST := $(DEB_DEMO) gcc libc6-dev python3 python3-venv postgresql chromium fonts-dejavu-core \
             r-cran-testthat r-cran-gbm r-cran-knitr r-cran-rmarkdown r-cran-randomforest r-cran-mass r-cran-nnet \
-            r-cran-e1071 r-cran-lintr
+            r-cran-e1071 r-cran-lme4 r-cran-survival r-cran-forecast r-cran-mgcv r-cran-lintr
 
 .PHONY: help
 help: ## list the targets
@@ -107,7 +107,7 @@ race: ## Go tests with the race detector
 	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v /e2e)
 
 e2e: build r $(CACHE)/python/.done ## the scripts of e2e/testdata against the real binary, real R and real Python clients
-	WEIR_PYTHON=$(CACHE)/python/bin/python go test -count=1 ./e2e/...
+	WEIR_E2E=all WEIR_PYTHON=$(CACHE)/python/bin/python go test -count=1 -timeout 25m ./e2e/...
 
 chaos: ## kill the server N times while clients write (N=100 SEED=1 make chaos), and fill its disk
 	WEIR_CHAOS_ROUNDS=$(or $(N),20) WEIR_CHAOS_SEED=$(SEED) go test -count=1 -timeout 60m -v -run 'TestChaos|TestDiskFull' ./e2e

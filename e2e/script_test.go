@@ -101,7 +101,17 @@ func setup(env *testscript.Env) error {
 	return nil
 }
 
+// condition answers [name] in scripts. With WEIR_E2E=all, as `make e2e` sets it, what a script needs must be there: no
+// script is left out in silence.
 func condition(name string) (bool, error) {
+	ok, err := holds(name)
+	if err == nil && !ok && name != "root" && os.Getenv("WEIR_E2E") == "all" {
+		err = fmt.Errorf("%s is needed and not there; run make setup and make e2e", name)
+	}
+	return ok, err
+}
+
+func holds(name string) (bool, error) {
 	switch name {
 	case "R":
 		_, err := exec.LookPath("Rscript")
