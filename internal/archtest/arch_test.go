@@ -116,7 +116,7 @@ func forbidden(s source, path string) string {
 
 // isGround reports whether a package is one that the domains stand on.
 func isGround(name string) bool {
-	return slices.Contains([]string{"search", "sqldb", "api"}, name)
+	return slices.Contains([]string{"search", "sqldb", "api", "prom"}, name)
 }
 
 func environmentReads(file *ast.File) []string {

@@ -133,7 +133,7 @@ func (e *Endpoint) scoring(bare bool) http.Handler {
 			e.fail(w, r, err)
 			return
 		}
-		e.stats.request.add(time.Since(began))
+		e.stats.request.Add(time.Since(began))
 		if infinite {
 			w.Header().Set("X-Weir-Warning", "infinite predictions became null")
 		}

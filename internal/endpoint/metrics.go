@@ -2,25 +2,23 @@ package endpoint
 
 import (
 	"fmt"
-	"io"
 	"maps"
-	"math"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
+
+	"github.com/weir-ml/weir/internal/prom"
 )
 
 // stats counts what happened.
 type stats struct {
-	rows     atomic.Int64 // that were predicted
-	joined   atomic.Int64 // requests that were answered together with others
-	calls    atomic.Int64 // of predict in R
-	replaced atomic.Int64 // workers that others took the place of
-	request  histogram    // from the whole body to the answer
-	predict  histogram    // one call of a worker
+	rows     atomic.Int64   // that were predicted
+	joined   atomic.Int64   // requests that were answered together with others
+	calls    atomic.Int64   // of predict in R
+	replaced atomic.Int64   // workers that others took the place of
+	request  prom.Histogram // from the whole body to the answer
+	predict  prom.Histogram // one call of a worker
 
 	mu       sync.Mutex
 	requests map[outcomeKey]int64
@@ -41,38 +39,9 @@ func (s *stats) count(route string, status int) {
 	s.requests[outcomeKey{route, status}]++
 }
 
-// bounds are the upper limits of a histogram's buckets in seconds.
-var bounds = [...]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
-
-type histogram struct {
-	buckets [len(bounds) + 1]atomic.Int64
-	nanos   atomic.Int64
-}
-
-func (h *histogram) add(d time.Duration) {
-	i, _ := slices.BinarySearch(bounds[:], d.Seconds())
-	h.buckets[i].Add(1)
-	h.nanos.Add(int64(d))
-}
-
-func (h *histogram) write(w io.Writer, name, help string) {
-	fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s histogram\n", name, help, name)
-	var n int64
-	for i := range h.buckets {
-		n += h.buckets[i].Load()
-		limit := math.Inf(1)
-		if i < len(bounds) {
-			limit = bounds[i]
-		}
-		label := strconv.FormatFloat(limit, 'g', -1, 64)
-		fmt.Fprintf(w, "%s_bucket{le=%q} %d\n", name, label, n)
-	}
-	fmt.Fprintf(w, "%s_sum %g\n%s_count %d\n", name, float64(h.nanos.Load())/1e9, name, n)
-}
-
 // metrics answers in Prometheus' text format.
 func (e *Endpoint) metrics(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	w.Header().Set("Content-Type", prom.ContentType)
 	e.queue.mu.Lock()
 	waiting := len(e.queue.jobs)
 	e.queue.mu.Unlock()
@@ -81,7 +50,7 @@ func (e *Endpoint) metrics(w http.ResponseWriter, _ *http.Request) {
 	requests := maps.Clone(s.requests)
 	s.mu.Unlock()
 	const name = "weir_endpoint_requests_total"
-	fmt.Fprintf(w, "# HELP %s Answered requests for predictions.\n# TYPE %s counter\n", name, name)
+	prom.Head(w, name, "counter", "Answered requests for predictions.")
 	for _, k := range slices.SortedFunc(maps.Keys(requests), func(a, b outcomeKey) int {
 		if a.route != b.route {
 			return len(a.route) - len(b.route)
@@ -104,8 +73,16 @@ func (e *Endpoint) metrics(w http.ResponseWriter, _ *http.Request) {
 		{"requests_running", "gauge", "Requests that R processes have in hand.", int64(e.running.Load())},
 		{"requests_waiting", "gauge", "Requests that wait for an R process.", int64(waiting)},
 	} {
-		fmt.Fprintf(w, "# HELP weir_endpoint_%s %s\n# TYPE weir_endpoint_%s %s\nweir_endpoint_%s %d\n", m.name, m.help, m.name, m.kind, m.name, m.value)
+		prom.Value(w, "weir_endpoint_"+m.name, m.kind, m.help, m.value)
 	}
-	s.request.write(w, "weir_endpoint_request_seconds", "From the whole body of a request to its answer.")
-	s.predict.write(w, "weir_endpoint_predict_seconds", "One call of an R process.")
+	for _, h := range []struct {
+		name, help string
+		of         *prom.Histogram
+	}{
+		{"request_seconds", "From the whole body of a request to its answer.", &s.request},
+		{"predict_seconds", "One call of an R process.", &s.predict},
+	} {
+		prom.Head(w, "weir_endpoint_"+h.name, "histogram", h.help)
+		h.of.Write(w, "weir_endpoint_"+h.name, "")
+	}
 }

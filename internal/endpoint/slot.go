@@ -249,7 +249,7 @@ func (e *Endpoint) run(w *worker, frame []byte, deadline time.Time) (payload []b
 	e.stats.calls.Add(1)
 	began := time.Now()
 	kind, payload, err := w.call(framePredict, frame, deadline)
-	e.stats.predict.add(time.Since(began))
+	e.stats.predict.Add(time.Since(began))
 	switch {
 	case err == nil && kind == frameResult:
 		return payload, nil, nil

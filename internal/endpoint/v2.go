@@ -106,7 +106,7 @@ func (e *Endpoint) v2Infer(w http.ResponseWriter, r *http.Request) {
 		e.v2Fail(w, r, err)
 		return
 	}
-	e.stats.request.add(time.Since(began))
+	e.stats.request.Add(time.Since(began))
 	answer := struct {
 		Model   string   `json:"model_name"`
 		ID      string   `json:"id,omitempty"`
