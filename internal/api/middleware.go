@@ -28,6 +28,8 @@ type Guard struct {
 	// OwnPagesOnly refuses the pages of other servers of this machine, too: a server that only one user may reach sets a
 	// cookie, and a browser sends that along for every page of the same host, whatever its port and whoever's it is.
 	OwnPagesOnly bool
+	// HSTS, when not 0, tells browsers that come by HTTPS to use nothing else for so long.
+	HSTS time.Duration
 	// Off turns the host and origin checks off.
 	Off bool
 }
@@ -46,6 +48,9 @@ func (g Guard) Wrap(next http.Handler) http.Handler {
 		id := requestID(r)
 		r = r.WithContext(context.WithValue(r.Context(), requestIDKey, id))
 		g.setHeaders(w.Header(), id)
+		if g.HSTS > 0 && Scheme(r) == "https" {
+			w.Header().Set("Strict-Transport-Security", fmt.Sprintf("max-age=%d", int64(g.HSTS.Seconds())))
+		}
 		defer recoverPanic(w, r)
 		if !g.Off {
 			if !g.hostAllowed(r) {
@@ -192,23 +197,37 @@ func recoverPanic(w http.ResponseWriter, r *http.Request) {
 	WriteError(w, r, fmt.Errorf("panic: %v", fault))
 }
 
-// LogRequests writes one line for each request that failed on the server's side or took longer than slow.
-func LogRequests(slow time.Duration, next http.Handler) http.Handler {
+// LogRequests counts requests, and writes one line for each that failed on the server's side or took longer than slow.
+// It stands before the guard, so that it sees what the guard refuses and what a panic is answered with.
+func LogRequests(m *Metrics, slow time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		sw := &statusWriter{ResponseWriter: w}
+		m.inFlight.Add(1)
+		ended := false
+		defer func() {
+			m.inFlight.Add(-1)
+			if !ended {
+				sw.status = http.StatusInternalServerError // an answer that was broken off
+			} else if sw.status == 0 {
+				sw.status = http.StatusOK
+			}
+			took := time.Since(start)
+			m.count(sw, r.Method, took)
+			if sw.status >= 500 || (slow > 0 && took > slow) {
+				slog.InfoContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", sw.status,
+					"took_ms", took.Milliseconds(), "client", r.RemoteAddr, "request_id", w.Header().Get("X-Request-Id"))
+			}
+		}()
 		next.ServeHTTP(sw, r)
-		took := time.Since(start)
-		if sw.status >= 500 || (slow > 0 && took > slow) {
-			slog.InfoContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", sw.status,
-				"took_ms", took.Milliseconds(), "request_id", w.Header().Get("X-Request-Id"))
-		}
+		ended = true
 	})
 }
 
 type statusWriter struct {
 	http.ResponseWriter
 	status int
+	route  *routeStats // that the router chose; nil when none
 }
 
 func (w *statusWriter) WriteHeader(status int) {

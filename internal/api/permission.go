@@ -82,6 +82,7 @@ const (
 	policyKey
 	requestIDKey
 	idempotencyKey
+	forwardedKey
 )
 
 // WithActor puts the caller into a context.

@@ -26,7 +26,7 @@ const compressFrom = 1400
 func WriteJSON(w http.ResponseWriter, v any) {
 	body, err := encode(v)
 	if err != nil {
-		slog.Error("encode answer", "error", err)
+		slog.Error("encode answer", "request_id", w.Header().Get("X-Request-Id"), "error", err)
 		body, _ = encode(internalError)
 		writeBody(w, http.StatusInternalServerError, body)
 		return

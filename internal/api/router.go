@@ -34,6 +34,7 @@ type Router struct {
 
 	mux    http.ServeMux
 	routes []Route
+	stats  map[string]*routeStats // by path, see Metrics
 }
 
 // Routes gives the table of all routes in the order in which they were mounted.
@@ -131,9 +132,16 @@ func (rt *Router) mount(route Route, h http.HandlerFunc) {
 			places = append(places, prefix+route.Path)
 		}
 	}
+	stats := rt.statsOf(route.Path)
+	counted := func(w http.ResponseWriter, r *http.Request) {
+		if sw, ok := w.(*statusWriter); ok {
+			sw.route = stats
+		}
+		h(w, r)
+	}
 	for _, place := range places {
 		for _, method := range route.Methods {
-			rt.mux.HandleFunc(method+" "+place, h)
+			rt.mux.HandleFunc(method+" "+place, counted)
 		}
 	}
 }

@@ -114,20 +114,8 @@ func (s *Store) createUpload(w http.ResponseWriter, r *http.Request) error {
 }
 
 // addressOf gives scheme, host and prefix under which the client reaches this server; route is the part of the path at which
-// the API begins, with the API's own prefix before it. A proxy in between says what it hides. Who forges that fools itself:
-// the answer goes to nobody else.
+// the API begins, with the API's own prefix before it. A trusted proxy in between says what it hides, see api.TrustProxies.
 func addressOf(r *http.Request, route string) string {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	if forwarded := r.Header.Get("X-Forwarded-Proto"); forwarded == "http" || forwarded == "https" {
-		scheme = forwarded
-	}
-	host := r.Host
-	if forwarded := r.Header.Get("X-Forwarded-Host"); forwarded != "" && !strings.ContainsAny(forwarded, "/?#@, ") {
-		host = forwarded
-	}
 	// The router cuts the static prefix off, but not from the request's own line.
 	prefix, _, _ := strings.Cut(r.RequestURI, route)
 	if at := strings.LastIndex(prefix, "/ajax-api/2.0"); at >= 0 {
@@ -138,10 +126,7 @@ func addressOf(r *http.Request, route string) string {
 	if !strings.HasPrefix(prefix, "/") || strings.HasPrefix(prefix, "//") {
 		prefix = ""
 	}
-	if forwarded := r.Header.Get("X-Forwarded-Prefix"); strings.HasPrefix(forwarded, "/") && !strings.ContainsAny(forwarded, "?#, ") {
-		prefix = strings.TrimSuffix(forwarded, "/") + prefix
-	}
-	return scheme + "://" + host + prefix
+	return api.Scheme(r) + "://" + r.Host + api.Prefix(r) + prefix
 }
 
 func escapeKey(key string) string {

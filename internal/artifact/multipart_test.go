@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -317,7 +318,7 @@ func TestPartAddressesLeadBackToTheClientsServer(t *testing.T) {
 	s := openStore(t, sqldbtest.SQLite(t), Options{})
 	rt := &api.Router{StaticPrefix: "/static"}
 	s.Mount(rt)
-	server := httptest.NewServer(rt)
+	server := httptest.NewServer(api.TrustProxies([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, rt))
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://")
 	const where = "/api/weir/v1/artifacts/parts/1/R/f?part_number=1&upload_id="

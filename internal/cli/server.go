@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"regexp"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ func (a *app) serverCommand(name string) *cobra.Command {
 		c                   server.Config
 		serve               bool
 		hosts, origins      []string
+		proxies             []string
 		logFormat, logLevel string
 		slow                time.Duration
 	)
@@ -48,8 +50,12 @@ func (a *app) serverCommand(name string) *cobra.Command {
 			a.noteLoneDatabase(c.BackendStoreURI)
 			c.NoServeArtifacts = !serve
 			c.Guard.AllowedHosts, c.Guard.AllowedOrigins = hosts, origins
+			var err error
+			if c.TrustedProxies, err = networks(proxies); err != nil {
+				return err
+			}
 			c.Dir, c.Version, c.SlowRequest = a.Dir, Version, slow
-			err := server.Run(cmd.Context(), c, func(ready server.Ready) error {
+			err = server.Run(cmd.Context(), c, func(ready server.Ready) error {
 				if c.Lease {
 					return server.SayReady(a.Stdout, ready)
 				}
@@ -79,6 +85,10 @@ func (a *app) serverCommand(name string) *cobra.Command {
 	f.StringSliceVar(&origins, "cors-allowed-origins", nil, "origins whose web pages may call the API")
 	f.StringVar(&c.Guard.FrameOptions, "x-frame-options", "", "SAMEORIGIN, DENY or NONE (default SAMEORIGIN)")
 	f.BoolVar(&c.Guard.Off, "disable-security-middleware", false, "check neither Host nor Origin")
+	f.StringVar(&c.TLSCertFile, "tls-cert-file", "", "PEM file of the certificate and its chain: serve HTTPS")
+	f.StringVar(&c.TLSKeyFile, "tls-key-file", "", "PEM file of the certificate's key")
+	f.DurationVar(&c.Guard.HSTS, "hsts", 0, "have browsers insist on HTTPS for so long, such as 8760h")
+	f.StringSliceVar(&proxies, "trusted-proxies", nil, "networks (CIDR) whose X-Forwarded-* headers count")
 	f.DurationVar(&slow, "log-slow", 0, "log requests that take longer, such as 1s")
 	f.StringVar(&logFormat, "log-format", "text", "text or json")
 	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
@@ -149,6 +159,23 @@ func (a *app) storeLimits(c *server.Config) error {
 		c.VersionSourcePattern = re
 	}
 	return nil
+}
+
+// networks reads addresses and networks such as 10.0.0.0/8.
+func networks(texts []string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			ip, err := netip.ParseAddr(text)
+			if err != nil {
+				return nil, usagef("--trusted-proxies %q is neither an address nor a network such as 10.0.0.0/8", text)
+			}
+			p = netip.PrefixFrom(ip, ip.BitLen())
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
 }
 
 // inverted is the flag --no-x of a boolean x: the last of the two on the command line wins.

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -40,6 +41,10 @@ type Config struct {
 	Port int    // 0 lets the system choose
 	// StaticPrefix is a path such as "/mlflow" below which a reverse proxy offers the server.
 	StaticPrefix string
+	// TLSCertFile and TLSKeyFile are PEM files; with them the server speaks HTTPS and nothing else.
+	TLSCertFile, TLSKeyFile string
+	// TrustedProxies are the networks whose X-Forwarded-* headers count.
+	TrustedProxies []netip.Prefix
 	// AllowUnauthenticated permits a Host other than this machine while there are no accounts.
 	AllowUnauthenticated bool
 	// Guard holds the checks against cross-site requests.
@@ -70,6 +75,12 @@ func (c Config) host() string {
 func (c Config) check(store Store) error {
 	if p := c.StaticPrefix; p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/")) {
 		return fmt.Errorf("static prefix %q must begin with / and not end with it", p)
+	}
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		return fmt.Errorf("TLS needs both --tls-cert-file and --tls-key-file")
+	}
+	if c.Lease && c.TLSCertFile != "" {
+		return fmt.Errorf("a server with leases speaks HTTP with this machine only; leave --tls-cert-file out")
 	}
 	loopback := isLoopback(c.host())
 	if c.Lease && !loopback {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,8 @@ type Server struct {
 	ready    Ready
 	handler  http.Handler
 	imports  *imports
+	metrics  api.Metrics
+	tls      *certificate  // nil without TLS
 	stopping chan struct{} // closed when held requests shall end
 	closers  []io.Closer
 }
@@ -69,6 +72,11 @@ func open(ctx context.Context, config Config) (s *Server, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
+	if config.TLSCertFile != "" {
+		if s.tls, err = newCertificate(absolute(config.TLSCertFile, config.Dir), absolute(config.TLSKeyFile, config.Dir)); err != nil {
+			return s, err
+		}
+	}
 	if err := store.prepare(); err != nil {
 		return s, err
 	}
@@ -98,7 +106,11 @@ func open(ctx context.Context, config Config) (s *Server, err error) {
 // build mounts everything on one router and puts the checks before it.
 func (s *Server) build(ctx context.Context) error {
 	port := s.listener.Addr().(*net.TCPAddr).Port
-	s.ready = Ready{URL: "http://" + net.JoinHostPort(visibleHost(s.config.host()), strconv.Itoa(port)), PID: os.Getpid(), Version: s.config.Version}
+	scheme := "http"
+	if s.tls != nil {
+		scheme = "https"
+	}
+	s.ready = Ready{URL: scheme + "://" + net.JoinHostPort(visibleHost(s.config.host()), strconv.Itoa(port)), PID: os.Getpid(), Version: s.config.Version}
 
 	domains, err := s.openDomains(ctx)
 	if err != nil {
@@ -112,6 +124,7 @@ func (s *Server) build(ctx context.Context) error {
 	direct := strings.HasPrefix(s.config.ArtifactsDestination, "s3://") && !s.config.NoServeArtifacts
 	mountWellKnown(s.router, serverInfo{StoreType: "SqlStore", MultipartUploads: direct, MultipartDownloads: direct})
 	mountLease(s.router, s.stopping)
+	s.mountMetrics()
 
 	var handler http.Handler = s.router
 	var link func() string
@@ -128,7 +141,8 @@ func (s *Server) build(ctx context.Context) error {
 	}
 	guard := s.config.Guard
 	guard.OwnPagesOnly = s.config.Lease
-	s.handler = guard.Wrap(api.LogRequests(s.config.SlowRequest, limitSilence(handler)))
+	handler = api.LogRequests(&s.metrics, s.config.SlowRequest, guard.Wrap(limitSilence(handler)))
+	s.handler = api.TrustProxies(s.config.TrustedProxies, handler)
 	return nil
 }
 
@@ -152,7 +166,13 @@ func (s *Server) serve(ctx context.Context, ready func(Ready) error) error {
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.listener) }()
+	if s.tls == nil {
+		go func() { served <- server.Serve(s.listener) }()
+	} else {
+		server.TLSConfig = &tls.Config{GetCertificate: s.tls.get, MinVersion: tls.VersionTLS12}
+		defer s.tls.reloadOnHangup()()
+		go func() { served <- server.ServeTLS(s.listener, "", "") }()
+	}
 
 	var unused <-chan struct{}
 	if s.leases != nil {
