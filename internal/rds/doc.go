@@ -3,7 +3,7 @@
 // It owns the format and nothing else: it never evaluates what it reads, and what it cannot represent (a closure's
 // code, an environment) it keeps as data that can be looked at. The reader takes versions 2 and 3 in the XDR form,
 // gzip-compressed or plain; the writer makes version 2, which every R since 2.3 reads. Package endpoint hands data
-// frames to R and takes predictions from it with this package; `weir models` shows what is inside a crate.
+// frames to R and takes predictions from it with this package.
 //
 // The format is described in section 1.8 of "R Internals" and in R's src/main/serialize.c.
 package rds
