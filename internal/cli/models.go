@@ -196,7 +196,7 @@ func (a *app) predictModel() *cobra.Command {
 		if batch, csv := streams(out, media); batch {
 			return a.batch(cmd.Context(), &o, &b, in, out, media, csv)
 		}
-		return a.predict(cmd.Context(), &o, in, out, contentType)
+		return a.predict(cmd.Context(), &o, in, out, media)
 	}}
 	o.flags(cmd.Flags())
 	b.flags(cmd)
@@ -213,20 +213,12 @@ func predictFlags(cmd *cobra.Command, in, out, contentType *string) {
 }
 
 // predict runs a model once over a file or standard input.
-func (a *app) predict(ctx context.Context, o *modelOptions, in, out, contentType string) (err error) {
-	media, err := mediaType(contentType, in)
+func (a *app) predict(ctx context.Context, o *modelOptions, in, out, media string) error {
+	input, err := a.openRows(in)
 	if err != nil {
 		return err
 	}
-	input := a.Stdin
-	if in != "" && in != "-" {
-		f, err := os.Open(a.abs(in))
-		if err != nil {
-			return notFound(in, err)
-		}
-		defer f.Close()
-		input = f
-	}
+	defer input.Close()
 	c, err := a.fetch(ctx, o)
 	if err != nil {
 		return err
@@ -238,21 +230,55 @@ func (a *app) predict(ctx context.Context, o *modelOptions, in, out, contentType
 		_, err = io.WriteString(a.Stdout, "\n")
 		return err
 	}
-	// The file appears whole or not at all.
-	target := a.abs(out)
-	f, err := os.CreateTemp(filepath.Dir(target), ".weir-predictions-*")
+	f, err := createWhole(a.abs(out))
 	if err != nil {
-		return fmt.Errorf("write the predictions: %w", err)
-	}
-	defer os.Remove(f.Name()) // after the rename there is nothing to remove
-	if err := endpoint.Predict(ctx, c, input, media, f); err != nil {
-		f.Close()
 		return err
 	}
+	defer f.discard()
+	if err := endpoint.Predict(ctx, c, input, media, f); err != nil {
+		return err
+	}
+	return f.commit()
+}
+
+// openRows opens a file of rows; standard input when there is no name, or -.
+func (a *app) openRows(name string) (io.ReadCloser, error) {
+	if name == "" || name == "-" {
+		return io.NopCloser(a.Stdin), nil
+	}
+	f, err := os.Open(a.abs(name))
+	if err != nil {
+		return nil, notFound(name, err)
+	}
+	return f, nil
+}
+
+// wholeFile is a file of predictions that appears whole or not at all.
+type wholeFile struct {
+	*os.File
+	target string
+}
+
+func createWhole(target string) (*wholeFile, error) {
+	f, err := os.CreateTemp(filepath.Dir(target), ".weir-predictions-*")
+	if err != nil {
+		return nil, fmt.Errorf("write the predictions: %w", err)
+	}
+	return &wholeFile{f, target}, nil
+}
+
+// commit puts the file in its place.
+func (f *wholeFile) commit() error {
 	if err := errors.Join(f.Chmod(0o644), f.Close()); err != nil {
 		return fmt.Errorf("write the predictions: %w", err)
 	}
-	return os.Rename(f.Name(), target)
+	return os.Rename(f.Name(), f.target)
+}
+
+// discard removes what was written so far; after commit there is nothing left to do.
+func (f *wholeFile) discard() {
+	f.Close()
+	os.Remove(f.Name())
 }
 
 // The content types of what predict reads.

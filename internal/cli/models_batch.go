@@ -2,10 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -49,19 +47,15 @@ func streams(out, media string) (batch, csv bool) {
 }
 
 // batch predicts for a stream of rows.
-func (a *app) batch(ctx context.Context, o *modelOptions, b *batchOptions, in, out, media string, csv bool) (err error) {
+func (a *app) batch(ctx context.Context, o *modelOptions, b *batchOptions, in, out, media string, csv bool) error {
 	if media != mediaCSV && media != mediaLines {
 		return usagef("a batch reads CSV or JSON lines: name the input .csv or .jsonl, or say --content-type csv or jsonl")
 	}
-	input := a.Stdin
-	if in != "" && in != "-" {
-		f, err := os.Open(a.abs(in))
-		if err != nil {
-			return notFound(in, err)
-		}
-		defer f.Close()
-		input = f
+	input, err := a.openRows(in)
+	if err != nil {
+		return err
 	}
+	defer input.Close()
 	c, err := a.fetch(ctx, o)
 	if err != nil {
 		return err
@@ -70,20 +64,12 @@ func (a *app) batch(ctx context.Context, o *modelOptions, b *batchOptions, in, o
 	var output io.Writer = a.Stdout
 	commit := func() error { return nil }
 	if out != "-" {
-		target := a.abs(out)
-		f, err := os.CreateTemp(filepath.Dir(target), ".weir-predictions-*")
+		f, err := createWhole(a.abs(out))
 		if err != nil {
-			return fmt.Errorf("write the predictions: %w", err)
+			return err
 		}
-		defer os.Remove(f.Name()) // after the rename there is nothing to remove
-		defer f.Close()
-		output = f
-		commit = func() error {
-			if err := errors.Join(f.Chmod(0o644), f.Close()); err != nil {
-				return fmt.Errorf("write the predictions: %w", err)
-			}
-			return os.Rename(f.Name(), target)
-		}
+		defer f.discard()
+		output, commit = f, f.commit
 	}
 	report := &batchReport{out: a.Stderr, name: a.name, live: isTerminal(a.Stderr), began: time.Now()}
 	result, err := endpoint.Batch(ctx, c, endpoint.BatchOptions{

@@ -83,7 +83,11 @@ func (a *app) rfuncPredict() *cobra.Command {
 		}
 		a.warnIgnored(cmd)
 		o.config.Bare = true
-		return a.predict(cmd.Context(), &o, in, out, contentType)
+		media, err := mediaType(contentType, in)
+		if err != nil {
+			return err
+		}
+		return a.predict(cmd.Context(), &o, in, out, media)
 	}}
 	o.flags(cmd.Flags())
 	predictFlags(cmd, &in, &out, &contentType)
