@@ -23,23 +23,7 @@ func (s *Store) mountModels(rt *api.Router) {
 
 // ListLoggedModel gives the entries of one folder of a logged model, with paths relative to the model's root.
 func (s *Store) ListLoggedModel(ctx context.Context, req *mlflow.ListLoggedModelArtifactsRequest) (*mlflow.ListArtifactsResponse, error) {
-	rel, err := keyOfText(req.Path)
-	if err != nil {
-		return nil, err
-	}
-	uri, _, err := s.options.Models.ModelArtifacts(ctx, req.ModelID)
-	if err != nil {
-		return nil, err
-	}
-	key, err := s.keyOfURI(uri)
-	if err != nil {
-		return nil, err
-	}
-	files, err := s.list(ctx, join(key, rel), rel)
-	if err != nil {
-		return nil, err
-	}
-	return &mlflow.ListArtifactsResponse{RootURI: uri, Files: files}, nil
+	return s.listOwned(ctx, s.options.Models.ModelArtifacts, req.ModelID, req.Path)
 }
 
 // serveModelFile answers with one file of a logged model. The path is judged before the model is looked up.

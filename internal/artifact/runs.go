@@ -10,11 +10,18 @@ import (
 // ListRun gives the entries of one folder of a run, with paths relative to the run's root. It reads only what lies below the
 // server's artifact root: elsewhere it is INVALID_PARAMETER_VALUE.
 func (s *Store) ListRun(ctx context.Context, req *mlflow.ListArtifactsRequest) (*mlflow.ListArtifactsResponse, error) {
-	rel, err := keyOfText(req.Path)
+	return s.listOwned(ctx, s.options.Runs.RunArtifacts, req.RunID, req.Path)
+}
+
+// listOwned gives the entries of one folder of a run or a logged model. The path is judged before its owner is looked up.
+func (s *Store) listOwned(
+	ctx context.Context, find func(context.Context, string) (uri, experimentID string, err error), id, path string,
+) (*mlflow.ListArtifactsResponse, error) {
+	rel, err := keyOfText(path)
 	if err != nil {
 		return nil, err
 	}
-	uri, _, err := s.options.Runs.RunArtifacts(ctx, req.RunID)
+	uri, _, err := find(ctx, id)
 	if err != nil {
 		return nil, err
 	}
