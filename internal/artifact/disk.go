@@ -234,7 +234,17 @@ func (d *disk) makeParents(dir string) (string, error) {
 		}
 		there = path.Dir(there)
 	}
-	return there, d.root.MkdirAll(dir, 0o777)
+	err := d.root.MkdirAll(dir, 0o777)
+	if !errors.Is(err, fs.ErrExist) {
+		return there, err
+	}
+	// MkdirAll met something at dir that was no folder when it looked again: a file, or a folder that another put made
+	// first and a delete took away in between.
+	info, err := d.root.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	return there, err
 }
 
 // syncUp makes the entries of a folder, and of those above it up to top, last.
