@@ -14,14 +14,14 @@ func (d *decoder) altrep(depth int) Value {
 	}
 	switch class {
 	case "compact_intseq":
-		n, start, step := d.sequence(state)
+		n, start, step := d.sequence(state, 4)
 		v := make([]int32, n)
 		for i := range v {
 			v[i] = int32(start + float64(i)*step)
 		}
 		return &Integer{v, attrs}
 	case "compact_realseq":
-		n, start, step := d.sequence(state)
+		n, start, step := d.sequence(state, 8)
 		v := make([]float64, n)
 		for i := range v {
 			v[i] = start + float64(i)*step
@@ -45,17 +45,17 @@ func (d *decoder) altrep(depth int) Value {
 	return nil
 }
 
-// sequence checks the state of a compact sequence: length, first value, step.
-func (d *decoder) sequence(state Value) (n int, start, step float64) {
+// sequence checks the state of a compact sequence: length, first value, step. size is an element's.
+func (d *decoder) sequence(state Value, size int64) (n int, start, step float64) {
 	s, ok := state.(*Double)
 	if !ok || len(s.V) != 3 {
 		d.fail("a compact sequence without its three numbers")
 	}
-	if !(s.V[0] >= 0 && s.V[0] <= maxExpand) || d.expanded+int(s.V[0]) > maxExpand {
+	if !(s.V[0] >= 0 && s.V[0] <= float64(d.room/size)) {
 		d.fail("a compact sequence of %g elements", s.V[0])
 	}
 	n = int(s.V[0])
-	d.expanded += n
+	d.room -= int64(n) * size
 	return n, s.V[1], s.V[2]
 }
 
@@ -113,30 +113,36 @@ func (d *decoder) withAttrs(v Value, attrs Attrs) Value {
 	return nil
 }
 
-// bytecode reads a compiled body. reps holds the cells that its constants share.
-func (d *decoder) bytecode(b *Bytecode, reps []Value, depth int) {
+// shared are the cells that the constants of a compiled body share, by their numbers.
+type shared struct {
+	n     int
+	cells map[int]*Cons
+}
+
+func newShared(n int) *shared { return &shared{n, map[int]*Cons{}} }
+
+// bytecode reads a compiled body.
+func (d *decoder) bytecode(b *Bytecode, reps *shared, depth int) {
 	if depth > maxDepth {
 		d.fail("nested deeper than %d", maxDepth)
 	}
 	d.item(depth) // the instructions
-	n := d.length(4)
-	b.Consts = make([]Value, n)
-	for i := range b.Consts {
+	b.Consts = d.items(d.length(4), depth+1, func(depth int) Value {
 		switch t := uint32(d.int()); t {
 		case tBytecode:
 			inner := &Bytecode{}
-			d.bytecode(inner, reps, depth+1)
-			b.Consts[i] = inner
+			d.bytecode(inner, reps, depth)
+			return inner
 		case tLang, tPairlist, tBCRepDef, tBCRepRef, tAttrLang, tAttrList:
-			b.Consts[i] = d.bytecodeLang(t, reps, depth+1)
+			return d.bytecodeLang(t, reps, depth)
 		default:
-			b.Consts[i] = d.item(depth + 1)
+			return d.item(depth)
 		}
-	}
+	})
 }
 
 // bytecodeLang reads a constant expression, whose cells have a form of their own; it loops along the list.
-func (d *decoder) bytecodeLang(t uint32, reps []Value, depth int) Value {
+func (d *decoder) bytecodeLang(t uint32, reps *shared, depth int) Value {
 	if depth > maxDepth {
 		d.fail("nested deeper than %d", maxDepth)
 	}
@@ -146,10 +152,11 @@ func (d *decoder) bytecodeLang(t uint32, reps []Value, depth int) Value {
 		switch t {
 		case tBCRepRef:
 			i := d.int()
-			if i < 0 || i >= len(reps) || reps[i] == nil {
+			cell, ok := reps.cells[i]
+			if !ok {
 				d.fail("bytecode reference %d", i)
 			}
-			link(reps[i])
+			link(cell)
 			return first
 		case tBCRepDef, tLang, tPairlist, tAttrLang, tAttrList:
 		default:
@@ -162,11 +169,11 @@ func (d *decoder) bytecodeLang(t uint32, reps []Value, depth int) Value {
 			t = uint32(d.int())
 		}
 		c := &Cons{Lang: t == tLang || t == tAttrLang}
-		if pos >= len(reps) || pos < -1 {
+		if pos >= reps.n || pos < -1 {
 			d.fail("bytecode definition %d", pos)
 		}
 		if pos >= 0 {
-			reps[pos] = c
+			reps.cells[pos] = c
 		}
 		link(c)
 		if t == tAttrLang || t == tAttrList {

@@ -2,13 +2,9 @@ package rds
 
 import (
 	"bufio"
-	"bytes"
-	"compress/gzip"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"unicode/utf8"
 )
@@ -18,8 +14,8 @@ var ErrFormat = errors.New("not a valid R serialization")
 
 // Limits of one Decode; a stream that passes one of them is refused.
 const (
-	maxDepth  = 2000    // of nesting
-	maxExpand = 1 << 26 // elements that compact sequences may expand to, together
+	maxDepth  = 2000      // of nesting
+	maxExpand = 512 << 20 // bytes that compact sequences may expand to, together
 )
 
 // The item types and pseudo-types of serialize.c.
@@ -35,9 +31,9 @@ const (
 
 // The bits of an item's flags.
 const (
-	flagObject, flagAttr, flagTag                   = 0x100, 0x200, 0x400
-	levelBytes, levelLatin1, levelUTF8, levelASCII  = 1 << 13, 1 << 14, 1 << 15, 1 << 18
-	formatXDR, versionMin, versionMax, writeVersion = "X\n", 2, 3, 2
+	flagObject, flagAttr, flagTag                  = 0x100, 0x200, 0x400
+	levelBytes, levelLatin1, levelUTF8, levelASCII = 1 << 13, 1 << 14, 1 << 15, 1 << 18
+	versionMin, versionMax                         = 2, 3
 )
 
 var null = &Null{}
@@ -56,22 +52,12 @@ func ReadFile(path string, maxBytes int64) (Value, error) {
 	return v, nil
 }
 
-// Read decodes one value from r, which may be compressed with gzip and may hold at most maxBytes when it is not.
+// Read decodes one value from r, which may be compressed with gzip, bzip2 or xz and may hold at most maxBytes when it is
+// not; what R keeps in a compact form, such as 1:n, counts with the bytes that it stands for.
 func Read(r io.Reader, maxBytes int64) (Value, error) {
-	br := bufio.NewReader(r)
-	magic, _ := br.Peek(6)
-	var src io.Reader = br
-	switch {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		gz, err := gzip.NewReader(br)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrFormat, err)
-		}
-		src = gz
-	case bytes.HasPrefix(magic, []byte("BZh")):
-		return nil, fmt.Errorf("%w: bzip2 compression is not read; save with compress = \"gzip\"", ErrFormat)
-	case bytes.HasPrefix(magic, []byte("\xfd7zXZ")):
-		return nil, fmt.Errorf("%w: xz compression is not read; save with compress = \"gzip\"", ErrFormat)
+	src, err := decompress(bufio.NewReader(r))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	data, err := io.ReadAll(io.LimitReader(src, maxBytes+1))
 	if err != nil {
@@ -80,12 +66,14 @@ func Read(r io.Reader, maxBytes int64) (Value, error) {
 	if int64(len(data)) > maxBytes {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrFormat, maxBytes)
 	}
-	return Decode(data)
+	return decode(data, maxBytes)
 }
 
 // Decode reads one value from the bytes of serialize(); bytes after it are an error. The result does not alias data.
-func Decode(data []byte) (v Value, err error) {
-	d := &decoder{data: data}
+func Decode(data []byte) (v Value, err error) { return decode(data, maxExpand) }
+
+func decode(data []byte, room int64) (v Value, err error) {
+	d := &decoder{data: data, room: min(room, maxExpand)}
 	defer func() {
 		if r := recover(); r != nil {
 			fault, ok := r.(*fault)
@@ -97,6 +85,9 @@ func Decode(data []byte) (v Value, err error) {
 	}()
 	d.header()
 	v = d.item(0)
+	if d.form == formASCII {
+		d.skipSpace()
+	}
 	if d.pos != len(data) {
 		d.fail("%d bytes after the value", len(data)-d.pos)
 	}
@@ -107,38 +98,29 @@ func Decode(data []byte) (v Value, err error) {
 type fault struct{ what string }
 
 type decoder struct {
-	data     []byte
-	pos      int
-	latin1   bool // the native encoding that the header names is Latin-1
-	refs     []Value
-	expanded int
+	data   []byte
+	pos    int
+	form   byte // the form's letter
+	latin1 bool // the native encoding that the header names is Latin-1
+	refs   []Value
+	room   int64 // bytes that compact sequences may still expand to
 }
 
 func (d *decoder) fail(format string, args ...any) { panic(&fault{fmt.Sprintf(format, args...)}) }
 
-func (d *decoder) take(n int) []byte {
-	if n < 0 || n > len(d.data)-d.pos {
-		d.fail("needs %d bytes, has %d", n, len(d.data)-d.pos)
-	}
-	b := d.data[d.pos : d.pos+n]
-	d.pos += n
-	return b
-}
-
-func (d *decoder) int() int { return int(int32(binary.BigEndian.Uint32(d.take(4)))) }
-
 func (d *decoder) header() {
-	if len(d.data) < 2 || string(d.data[:2]) != formatXDR {
-		d.fail("the first bytes are not those of the XDR form")
+	if len(d.data) < 2 || d.data[1] != '\n' || (d.data[0] != formXDR && d.data[0] != formBinary && d.data[0] != formASCII) {
+		d.fail("the first bytes are not those of the XDR form, nor of the other two")
 	}
-	d.pos = 2
+	d.form, d.pos = d.data[0], 2
 	version := d.int()
-	d.take(8) // the writer's version and the oldest reader's
+	d.int() // the writer's version
+	d.int() // the oldest reader's
 	if version < versionMin || version > versionMax {
 		d.fail("format version %d", version)
 	}
 	if version == 3 {
-		native := string(d.take(d.int()))
+		native := string(d.chars(d.int()))
 		d.latin1 = native == "latin1" || native == "ISO-8859-1" || native == "CP1252"
 	}
 }
@@ -153,10 +135,23 @@ func (d *decoder) length(size int) int {
 		}
 		n = int(hi)<<32 | int(lo)
 	}
+	if d.form == formASCII {
+		size = min(size, 2) // a digit and the end of the line
+	}
 	if n < 0 || n > (len(d.data)-d.pos)/size {
 		d.fail("a vector of %d elements in %d bytes", n, len(d.data)-d.pos)
 	}
 	return n
+}
+
+// items reads n items. Room is made as they come: a length that is not true, in a list in such a list and so on, must
+// not cost more memory than the data has bytes.
+func (d *decoder) items(n, depth int, read func(depth int) Value) []Value {
+	out := make([]Value, 0, min(n, 64))
+	for range n {
+		out = append(out, read(depth))
+	}
+	return out
 }
 
 func (d *decoder) item(depth int) Value {
@@ -221,7 +216,7 @@ func (d *decoder) itemOf(flags uint32, depth int) Value {
 		}
 		return &String{V: []Str{s}}
 	case tSpecial, tBuiltin:
-		return &Builtin{Name: string(d.take(d.int()))}
+		return &Builtin{Name: string(d.chars(d.int()))}
 	default:
 		return d.vector(flags, depth)
 	}
@@ -354,7 +349,7 @@ func (d *decoder) char(flags uint32) Str {
 	if n == -1 {
 		return Str{NA: true}
 	}
-	b := d.take(n)
+	b := d.chars(n)
 	switch {
 	case flags&levelBytes != 0:
 		return Str{S: string(b), Bytes: true}
@@ -370,22 +365,6 @@ func latin1(b []byte) string {
 		out[i] = rune(c)
 	}
 	return string(out)
-}
-
-func (d *decoder) ints(n int) []int32 {
-	b, out := d.take(4*n), make([]int32, n)
-	for i := range out {
-		out[i] = int32(binary.BigEndian.Uint32(b[4*i:]))
-	}
-	return out
-}
-
-func (d *decoder) doubles(n int) []float64 {
-	b, out := d.take(8*n), make([]float64, n)
-	for i := range out {
-		out[i] = math.Float64frombits(binary.BigEndian.Uint64(b[8*i:]))
-	}
-	return out
 }
 
 func (d *decoder) vector(flags uint32, depth int) Value {
@@ -407,7 +386,7 @@ func (d *decoder) vector(flags uint32, depth int) Value {
 		}
 		return &Complex{v, d.attrsIf(flags, depth)}
 	case tRaw:
-		v := bytes.Clone(d.take(d.length(1)))
+		v := d.rawBytes(d.length(1))
 		return &Raw{v, d.attrsIf(flags, depth)}
 	case tString:
 		v := make([]Str, d.length(8))
@@ -420,14 +399,11 @@ func (d *decoder) vector(flags uint32, depth int) Value {
 		}
 		return &String{v, d.attrsIf(flags, depth)}
 	case tList, tExpression:
-		v := make([]Value, d.length(4))
-		for i := range v {
-			v[i] = d.item(depth)
-		}
+		v := d.items(d.length(4), depth, d.item)
 		return &List{v, t == tExpression, d.attrsIf(flags, depth)}
 	case tBytecode:
 		b := &Bytecode{}
-		d.bytecode(b, make([]Value, d.length(4)), depth)
+		d.bytecode(b, newShared(d.length(4)), depth)
 		b.Attrs = d.attrsIf(flags, depth)
 		return b
 	case tExternalPtr:

@@ -9,11 +9,25 @@ import (
 
 // Append appends v as serialize(v, NULL, version = 2) would write it. Vectors, lists, pairlists and symbols can be
 // written; functions, environments and opaque values are an error.
-func Append(dst []byte, v Value) ([]byte, error) {
-	dst = append(dst, formatXDR...)
-	dst = binary.BigEndian.AppendUint32(dst, writeVersion)
+func Append(dst []byte, v Value) ([]byte, error) { return AppendVersion(dst, v, 2) }
+
+// AppendVersion is Append for version 2, which every R since 2.3 reads, or 3, which R has written since 3.6.
+func AppendVersion(dst []byte, v Value, version int) ([]byte, error) {
+	if version < versionMin || version > versionMax {
+		return nil, fmt.Errorf("format version %d is not written", version)
+	}
+	oldest := uint32(0x00020300) // R 2.3.0
+	if version == 3 {
+		oldest = 0x00030500
+	}
+	dst = append(dst, formXDR, '\n')
+	dst = binary.BigEndian.AppendUint32(dst, uint32(version))
 	dst = binary.BigEndian.AppendUint32(dst, 0x00040202) // written as R 4.2.2 would
-	dst = binary.BigEndian.AppendUint32(dst, 0x00020300) // for R 2.3.0 and later
+	dst = binary.BigEndian.AppendUint32(dst, oldest)
+	if version == 3 {
+		const native = "UTF-8"
+		dst = append(binary.BigEndian.AppendUint32(dst, uint32(len(native))), native...)
+	}
 	e := encoder{out: dst}
 	if err := e.item(v, 0); err != nil {
 		return nil, err
