@@ -224,28 +224,37 @@ func readRows(tx *sqldb.Tx, ids []int64, docs map[int64]*document) error {
 	return readInputs(tx, ids, docs)
 }
 
-// fullRuns adds their data to runs.
+// fullRuns adds their data to runs, and has the documents made that are not there.
 func (s *Store) fullRuns(tx *sqldb.Tx, runs []run) ([]mlflow.Run, error) {
-	ids := make([]int64, len(runs))
-	for i, r := range runs {
-		ids[i] = r.id
-	}
-	docs, missing, err := readDocuments(tx, ids)
+	full, missing, err := s.hydrate(tx, runs)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range missing {
 		s.wantDoc(id)
 	}
+	return full, nil
+}
+
+// hydrate adds their data to runs and gives the ids of those that have no document.
+func (s *Store) hydrate(tx *sqldb.Tx, runs []run) (full []mlflow.Run, missing []int64, err error) {
+	ids := make([]int64, len(runs))
+	for i, r := range runs {
+		ids[i] = r.id
+	}
+	docs, missing, err := readDocuments(tx, ids)
+	if err != nil {
+		return nil, nil, err
+	}
 	names, err := s.namesIn(tx, docs)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	datasets, err := datasetsOf(tx, docs)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	full := make([]mlflow.Run, len(runs))
+	full = make([]mlflow.Run, len(runs))
 	for i, r := range runs {
 		d := docs[r.id]
 		full[i] = mlflow.Run{Info: r.RunInfo, Outputs: &mlflow.RunOutputs{}}
@@ -259,10 +268,10 @@ func (s *Store) fullRuns(tx *sqldb.Tx, runs []run) ([]mlflow.Run, error) {
 		}
 		data.Params, data.Tags = named(d.params, names), named(d.tags, names)
 		if err := d.addInputs(&full[i], datasets); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return full, nil
+	return full, missing, nil
 }
 
 // named puts names in place of ids.
