@@ -285,27 +285,27 @@ func (c *Client) retry(ctx context.Context, attempt func() error) error {
 		if err == nil {
 			return nil
 		}
-		var failed *statusError
 		var final permanent
-		isStatus, isFinal := errors.As(err, &failed), errors.As(err, &final)
-		switch {
-		case isFinal:
+		if errors.As(err, &final) {
 			return final.error
-		case ctx.Err() != nil || n >= c.options.Retries || (isStatus && !retryable(failed.status)):
-			if isStatus {
-				return failed.fault
-			}
+		}
+		var failed *statusError
+		again, asked := true, time.Duration(0)
+		if errors.As(err, &failed) {
+			err, again, asked = failed.fault, retryable(failed.status), failed.retryAfter
+		}
+		if !again || n >= c.options.Retries || ctx.Err() != nil {
 			return err
 		}
 		pause := min(c.options.Backoff<<min(n, 16), maxBackoff)
 		pause -= time.Duration(mathrand.Int64N(int64(pause)/2 + 1))
-		if isStatus && failed.retryAfter > 0 {
-			pause = failed.retryAfter
+		if asked > 0 {
+			pause = asked
+		}
+		if c.options.OnRetry != nil {
+			c.options.OnRetry(err, pause)
 		}
 		if stopped := c.sleep(ctx, pause); stopped != nil {
-			if isStatus {
-				return failed.fault
-			}
 			return err
 		}
 	}

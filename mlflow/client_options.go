@@ -26,6 +26,9 @@ type ClientOptions struct {
 	Retries int
 	// Backoff is the pause before the first retry; it doubles with each, up to 20 s, less a random part. 200 ms when 0.
 	Backoff time.Duration
+	// OnRetry, when set, is told of each failed attempt that is tried again, before the pause. It may be called by several
+	// goroutines at once.
+	OnRetry func(err error, pause time.Duration)
 	// Timeout bounds one attempt of one call, and the silence in an artifact's stream; 120 s when 0, unbounded when negative.
 	Timeout time.Duration
 	// InsecureTLS turns certificate checks off. ServerCertPath is a PEM file of certificates to trust instead of the system's;

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -280,7 +281,9 @@ func TestRetries(t *testing.T) {
 		t.Parallel()
 		var keys []string
 		var bodies []string
-		c, pauses := newTestClient(t, ClientOptions{}, func(w http.ResponseWriter, r *http.Request) {
+		var told []ErrorCode
+		onRetry := func(err error, _ time.Duration) { told = append(told, CodeOf(err)) }
+		c, pauses := newTestClient(t, ClientOptions{OnRetry: onRetry}, func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			keys, bodies = append(keys, r.Header.Get("Idempotency-Key")), append(bodies, string(body))
 			switch len(keys) {
@@ -302,6 +305,9 @@ func TestRetries(t *testing.T) {
 		}
 		if p := (*pauses)[1]; p < 200*time.Millisecond || p > 400*time.Millisecond {
 			t.Errorf("second pause %v is not the doubled back-off less at most a half", p)
+		}
+		if want := []ErrorCode{CodeRequestLimitExceeded, CodeTemporarilyUnavailable}; !slices.Equal(told, want) {
+			t.Errorf("told of %v, want %v", told, want)
 		}
 		if keys[0] == "" || keys[0] != keys[1] || keys[1] != keys[2] {
 			t.Errorf("attempts of one create carry the keys %q", keys)

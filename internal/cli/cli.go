@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Version is Weir's own version; a build sets it through the linker.
@@ -50,7 +52,7 @@ func Main(ctx context.Context, p Process) int {
 	}
 	root := a.root()
 	root.SetArgs(rewrite(p.Args[1:]))
-	return a.report(root.ExecuteContext(ctx))
+	return a.report(root.ExecuteContextC(ctx))
 }
 
 // rewrite understands how MLflow's Java client calls Python for artifacts: python -m mlflow.store.artifact.cli ARGS.
@@ -79,14 +81,14 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.Stdin)
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.Version = Version
 	root.SetVersionTemplate(a.versionLine())
 	root.PersistentFlags().String("env-file", "", "read environment variables from a file of KEY=VALUE lines")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		a.serverCommand("server"), a.uiCommand(), a.connectCommand(), a.rCommand(), a.doctorCommand(),
-		a.runCommand(), a.modelsCommand(), a.rfuncCommand(), a.artifactsCommand(), a.importCommand(), a.experimentsCommand(), a.runsCommand(), a.versionCommand(),
+		a.runCommand(), a.modelsCommand(), a.rfuncCommand(), a.artifactsCommand(), a.importCommand(), a.gcCommand(), a.experimentsCommand(), a.runsCommand(), a.versionCommand(),
 	)
 	return root
 }
@@ -122,8 +124,8 @@ type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// report prints an error as one line and gives the exit code for it.
-func (a *app) report(err error) int {
+// report prints an error of a command as one line and gives the exit code for it.
+func (a *app) report(cmd *cobra.Command, err error) int {
 	var usage usageError
 	var exit exitError
 	switch {
@@ -138,11 +140,52 @@ func (a *app) report(err error) int {
 		line = a.name + ": " + line
 	}
 	if errors.As(err, &usage) {
-		fmt.Fprintf(a.Stderr, "%s (see %s --help)\n", line, a.name)
+		fmt.Fprintf(a.Stderr, "%s (see %s --help)\n", line, cmd.CommandPath())
 		return 2
 	}
 	fmt.Fprintln(a.Stderr, line)
 	return 1
+}
+
+// flagError is what a flag has against its value, without the words of Go's number parser.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return usageError{err}
+	}
+	name, value := invalid.GetFlag().Name, invalid.GetValue()
+	switch invalid.GetFlag().Value.Type() {
+	case "int", "int32", "int64":
+		return usagef("--%s %q is not a whole number", name, value)
+	case "float64":
+		return usagef("--%s %q is not a number", name, value)
+	case "bool":
+		return usagef("--%s %q is neither true nor false", name, value)
+	case "duration":
+		return usagef("--%s %q is not a time span such as 500ms, 30s or 2h", name, value)
+	}
+	return usagef("--%s %q: %w", name, value, invalid.Unwrap())
+}
+
+// portFlag is the number of a TCP port.
+type portFlag struct{ port *int }
+
+func (v portFlag) String() string {
+	if v.port == nil { // how pflag asks for the zero value
+		return "0"
+	}
+	return strconv.Itoa(*v.port)
+}
+
+func (v portFlag) Type() string { return "port" }
+
+func (v portFlag) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return errors.New("a port is a number from 0 to 65535")
+	}
+	*v.port = int(n)
+	return nil
 }
 
 func noArgs(_ *cobra.Command, args []string) error {

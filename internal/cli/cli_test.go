@@ -102,13 +102,18 @@ func TestErrorsAreOneLine(t *testing.T) {
 		want    string
 	}{
 		{nil, []string{"nothing"}, 2, `weir: "nothing" is not a command of "weir" (see weir --help)`},
-		{nil, []string{"runs", "delete"}, 2, "weir: --run-id is missing (see weir --help)"},
-		{nil, []string{"runs", "list", "--experiment-id"}, 2, "weir: flag needs an argument: --experiment-id (see weir --help)"},
-		{[]string{"WEIR_PORT=x"}, []string{"server"}, 2, `weir: WEIR_PORT: invalid argument "x" for "-p, --port" flag: strconv.ParseInt: parsing "x": invalid syntax (see weir --help)`},
+		{nil, []string{"runs", "delete"}, 2, "weir: --run-id is missing (see weir runs delete --help)"},
+		{nil, []string{"runs", "list", "--experiment-id"}, 2, "weir: flag needs an argument: --experiment-id (see weir runs list --help)"},
+		{[]string{"WEIR_PORT=x"}, []string{"server"}, 2, `weir: WEIR_PORT: --port "x": a port is a number from 0 to 65535 (see weir server --help)`},
 		{[]string{"MLFLOW_WORKSPACE=w"}, []string{"server"}, 1, "weir: MLFLOW_WORKSPACE is set, but this server has no workspaces; unset it"},
-		{nil, []string{"server", "--log-level", "loud"}, 2, `weir: --log-level "loud" is not debug, info, warn or error (see weir --help)`},
+		{nil, []string{"server", "--log-level", "loud"}, 2, `weir: --log-level "loud" is not debug, info, warn or error (see weir server --help)`},
 		{nil, []string{"server", "--static-prefix", "x/", "--backend-store-uri", "s"}, 1, `weir: static prefix "x/" must begin with / and not end with it`},
-		{nil, []string{"models", "predict", "-m", "m", "-t", "xml"}, 2, `weir: --content-type "xml" is none of json, jsonl and csv (see weir --help)`},
+		{nil, []string{"models", "predict", "-m", "m", "-t", "xml"}, 2, `weir: --content-type "xml" is none of json, jsonl and csv (see weir models predict --help)`},
+		{nil, []string{"server", "--port", "70000"}, 2, `weir: --port "70000": a port is a number from 0 to 65535 (see weir server --help)`},
+		{nil, []string{"server", "--x-frame-options", "maybe"}, 2, `weir: --x-frame-options "MAYBE" is not SAMEORIGIN, DENY or NONE (see weir server --help)`},
+		{nil, []string{"server", "--log-slow", "soon"}, 2, `weir: --log-slow "soon" is not a time span such as 500ms, 30s or 2h (see weir server --help)`},
+		{nil, []string{"connect"}, 2, `weir: weir connect FOLDER_OR_SQLITE_URI takes one argument, got 0 (see weir connect --help)`},
+		{nil, []string{"r", "install", "--r", "/nope"}, 1, `weir: --r /nope: there is no such file; name R's program, such as /usr/bin/R`},
 	} {
 		code, out, stderr := run(t, tt.environ, tt.args...)
 		if code != tt.code || stderr != tt.want+"\n" || out != "" {

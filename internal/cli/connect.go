@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -25,7 +26,7 @@ func (a *app) connectCommand() *cobra.Command {
 
 func oneArg(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usagef("%s takes one argument, got %d", cmd.UseLine(), len(args))
+		return usagef("%s takes one argument, got %d", strings.TrimSuffix(cmd.UseLine(), " [flags]"), len(args))
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func (a *app) applyEnv(cmd *cobra.Command) error {
 				value = strings.TrimRight(string(data), "\r\n")
 			}
 			if err := cmd.Flags().Set(f.Name, value); err != nil {
-				errs = append(errs, usagef("%s: %v", name, err))
+				errs = append(errs, usagef("%s: %w", name, flagError(err)))
 			}
 			return
 		}

@@ -74,6 +74,9 @@ func (a *app) searchExperiments() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if limit < 0 {
+			return usagef("--max-results %d is negative; leave it out to list all", limit)
+		}
 		out := table{headers: []string{"Experiment Id", "Name", "Artifact Location"}, keys: []string{"experiment_id", "name", "artifact_location"}}
 		for e, err := range t.Experiments(cmd.Context(), mlflow.SearchExperimentsRequest{ViewType: view, Filter: filter}) {
 			if err != nil {
@@ -218,12 +221,9 @@ func (a *app) experimentCSV() *cobra.Command {
 	cmd := &cobra.Command{Use: "csv", Short: "Write the runs of an experiment as CSV", Args: noArgs, PreRunE: func(*cobra.Command, []string) error {
 		return need("experiment-id", id)
 	}, RunE: a.withTracking(func(cmd *cobra.Command, t *tracking) error {
-		var runs []*mlflow.Run
-		for run, err := range t.Runs(cmd.Context(), mlflow.SearchRunsRequest{ExperimentIDs: []string{id}}) {
-			if err != nil {
-				return err
-			}
-			runs = append(runs, run)
+		runs, err := t.runsOf(cmd.Context(), mlflow.SearchRunsRequest{ExperimentIDs: []string{id}})
+		if err != nil {
+			return err
 		}
 		if filename == "" {
 			return writeRunsCSV(a.Stdout, runs)

@@ -9,7 +9,10 @@ import (
 // findR gives the path of R.
 func (a *app) findR(given string) (string, error) {
 	if given != "" {
-		return a.abs(given), nil
+		if r := a.abs(given); isFile(r) {
+			return r, nil
+		}
+		return "", fmt.Errorf("--r %s: there is no such file; name R's program, such as /usr/bin/R", given)
 	}
 	if home := a.getenv("R_HOME"); home != "" {
 		if r := filepath.Join(home, "bin", "R"); isFile(r) {

@@ -111,7 +111,8 @@ func (s *serving) flags(cmd *cobra.Command, port int) {
 	f.Bool("help", false, "show this help") // -h is the host, as in MLflow
 	s.modelOptions.flags(f)
 	f.StringVarP(&s.host, "host", "h", "127.0.0.1", "address to listen on")
-	f.IntVarP(&s.port, "port", "p", port, "port to listen on; 0 takes a free one")
+	s.port = port
+	f.VarP(portFlag{&s.port}, "port", "p", "port to listen on; 0 takes a free one")
 	f.Float64VarP(&s.seconds, "timeout", "t", 60, "seconds that one request may take, its wait included")
 	f.IntVarP(&s.config.Workers, "workers", "w", 0, "R processes; as many as CPUs, at most 4, when 0")
 	f.IntVar(&s.config.MaxBatchRows, "max-batch-rows", 256, "rows of waiting requests that are predicted together, for models that look at each row by itself; 1 for none")

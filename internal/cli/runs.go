@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os/user"
 	"slices"
@@ -31,12 +32,9 @@ func (a *app) listRuns() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var runs []*mlflow.Run
-		for run, err := range t.Runs(cmd.Context(), mlflow.SearchRunsRequest{ExperimentIDs: []string{id}, RunViewType: view, Filter: filter}) {
-			if err != nil {
-				return err
-			}
-			runs = append(runs, run)
+		runs, err := t.runsOf(cmd.Context(), mlflow.SearchRunsRequest{ExperimentIDs: []string{id}, RunViewType: view, Filter: filter})
+		if err != nil {
+			return err
 		}
 		slices.SortStableFunc(runs, func(x, y *mlflow.Run) int { return int(min(1, max(-1, y.Info.StartTime-x.Info.StartTime))) })
 		out := table{headers: []string{"Date", "Name", "ID"}, keys: []string{"start_time", "run_name", "run_id", "status"}}
@@ -56,6 +54,26 @@ func (a *app) listRuns() *cobra.Command {
 	env(cmd, "experiment-id", "MLFLOW_EXPERIMENT_ID")
 	a.jsonFlag(cmd)
 	return cmd
+}
+
+// runsOf gives all runs that a search finds. A search in an experiment that does not exist finds none, where a person has
+// mistyped its id: that is an error here.
+func (t *tracking) runsOf(ctx context.Context, search mlflow.SearchRunsRequest) ([]*mlflow.Run, error) {
+	var runs []*mlflow.Run
+	for run, err := range t.Runs(ctx, search) {
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, run)
+	}
+	if len(runs) == 0 {
+		for _, id := range search.ExperimentIDs {
+			if _, err := t.GetExperiment(ctx, id); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return runs, nil
 }
 
 // byRunID makes a command that does one thing to one run.

@@ -47,6 +47,11 @@ func (a *app) serverCommand(name string) *cobra.Command {
 			if err := a.storeLimits(&c); err != nil {
 				return err
 			}
+			switch c.Guard.FrameOptions = strings.ToUpper(c.Guard.FrameOptions); c.Guard.FrameOptions {
+			case "", "SAMEORIGIN", "DENY", "NONE":
+			default:
+				return usagef("--x-frame-options %q is not SAMEORIGIN, DENY or NONE", c.Guard.FrameOptions)
+			}
 			a.noteLoneDatabase(c.BackendStoreURI)
 			c.NoServeArtifacts = !serve
 			c.Guard.AllowedHosts, c.Guard.AllowedOrigins = hosts, origins
@@ -78,7 +83,8 @@ func (a *app) serverCommand(name string) *cobra.Command {
 	noServe.NoOptDefVal = "true"
 	f.BoolVar(&c.ArtifactsOnly, "artifacts-only", false, "serve artifacts and nothing else")
 	f.StringVarP(&c.Host, "host", "h", "127.0.0.1", "address to listen on")
-	f.IntVarP(&c.Port, "port", "p", 5000, "port to listen on; 0 takes a free one")
+	c.Port = 5000
+	f.VarP(portFlag{&c.Port}, "port", "p", "port to listen on; 0 takes a free one")
 	f.StringVar(&c.StaticPrefix, "static-prefix", "", "path below which a reverse proxy offers the server")
 	f.BoolVar(&c.AllowUnauthenticated, "allow-unauthenticated", false, "permit to listen on other addresses than this machine's")
 	f.StringSliceVar(&hosts, "allowed-hosts", nil, "patterns of Host headers to accept; * accepts all")

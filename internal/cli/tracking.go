@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -71,6 +73,10 @@ func (a *app) open(ctx context.Context) (*tracking, error) {
 	uri := a.trackingURI
 	options := mlflow.ClientOptionsFromEnv(a.getenv)
 	options.UserAgent = "weir-cli/" + Version
+	var once sync.Once
+	options.OnRetry = func(err error, _ time.Duration) {
+		once.Do(func() { fmt.Fprintf(a.Stderr, "%s: %v; trying again\n", a.name, err) })
+	}
 	if a.tokenFile != "" {
 		data, err := os.ReadFile(a.tokenFile)
 		if err != nil {
