@@ -47,11 +47,20 @@ func (s *Server) openDomains(ctx context.Context) ([]domain, error) {
 		return nil, err
 	}
 	s.closers = append(s.closers, files)
+	s.parts = parts{db, runs, models, files}
 	if s.imports, err = newImports(ctx, s.store, db, destination, runs, models, files); err != nil {
 		return nil, err
 	}
 
 	return []domain{runs, models, files}, nil
+}
+
+// parts are the domains that maintenance works on: gc, checks, backups.
+type parts struct {
+	db     *sqldb.DB
+	runs   *tracking.Store
+	models *registry.Store
+	files  *artifact.Store
 }
 
 func (s *Server) openDatabase(ctx context.Context) (*sqldb.DB, error) {

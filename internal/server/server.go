@@ -40,6 +40,7 @@ type Server struct {
 	ready    Ready
 	handler  http.Handler
 	imports  *imports
+	parts    parts
 	metrics  api.Metrics
 	tls      *certificate  // nil without TLS
 	stopping chan struct{} // closed when held requests shall end

@@ -37,6 +37,15 @@ func (s *Store) changeExperiment(ctx context.Context, publicID, action string) e
 		if e.deleted == (action == actionDelete) {
 			return experimentNotFound(publicID)
 		}
+		if action == actionRestore {
+			var n int
+			if err := tx.QueryRow(`select count(*) from doomed where kind = $1 and id = $2`, doomedExperiment, e.id).Scan(&n); err != nil {
+				return err
+			}
+			if n > 0 {
+				return experimentNotFound(publicID) // gc is removing it
+			}
+		}
 		id = e.id
 		now := s.now()
 		_, err = tx.Exec(`update experiment set deleted = $1, updated_at = $2, pending = $3 where id = $4`, action == actionDelete, now, action, e.id)

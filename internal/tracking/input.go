@@ -190,8 +190,13 @@ func linkDatasets(tx *sqldb.Tx, r lockedRun, uses []use) error {
 	return nil
 }
 
+// findDataset finds a dataset that a run is about to use; gc does not remove it before the transaction ends.
 func findDataset(tx *sqldb.Tx, exp int64, u *use) (id int64, err error) {
-	err = tx.QueryRow(`select id from dataset where exp_id = $1 and name = $2 and digest = $3`, exp, u.Name, u.Digest).Scan(&id)
+	suffix := ""
+	if tx.Dialect() == sqldb.Postgres {
+		suffix = " for key share"
+	}
+	err = tx.QueryRow(`select id from dataset where exp_id = $1 and name = $2 and digest = $3`+suffix, exp, u.Name, u.Digest).Scan(&id)
 	return id, err
 }
 
