@@ -93,7 +93,7 @@ mlflow_load_flavor.mlflow_flavor_crate <- function(flavor, model_path) {
 
 #' @export
 mlflow_load_flavor.mlflow_flavor_rds <- function(flavor, model_path) {
-  readRDS(file.path(model_path, attr(flavor, "spec")$model %||% "model.rds"))
+  unbundled(readRDS(file.path(model_path, attr(flavor, "spec")$model %||% "model.rds")))
 }
 
 #' Predict with a model

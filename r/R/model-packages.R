@@ -25,6 +25,7 @@ model_packages <- function(model) {
 }
 
 object_packages <- function(object, depth = 2L) {
+  if (inherits(object, "bundle")) return(unique(c("bundle", object_packages(unbundled(object), depth))))
   if (is.function(object) && !is.primitive(object)) {
     home <- environment(object)
     if (isNamespace(home)) return(unname(getNamespaceName(home)))

@@ -1,6 +1,11 @@
 # Flavors that Python's MLflow reads as well: each is one file in the library's own
 # format. The libraries are in Enhances; nothing here runs without them.
 
+# A model that CRAN's package or Python wrote does not list the packages that it needs.
+need_library <- function(name) {
+  load_model_packages(list(r_packages = list(name)))
+}
+
 #' @rdname mlflow_save_model
 #' @export
 mlflow_save_model.xgb.Booster <- function(model, path = "model", model_spec = list(), conda_env = NULL, ...) {
@@ -16,6 +21,7 @@ mlflow_save_model.xgb.Booster <- function(model, path = "model", model_spec = li
 
 #' @export
 mlflow_load_flavor.mlflow_flavor_xgboost <- function(flavor, model_path) {
+  need_library("xgboost")
   xgboost::xgb.load(file.path(model_path, attr(flavor, "spec")$data %||% "model.ubj"))
 }
 
@@ -38,6 +44,7 @@ mlflow_save_model.lgb.Booster <- function(model, path = "model", model_spec = li
 
 #' @export
 mlflow_load_flavor.mlflow_flavor_lightgbm <- function(flavor, model_path) {
+  need_library("lightgbm")
   lightgbm::lgb.load(file.path(model_path, attr(flavor, "spec")$data %||% "model.lgb"))
 }
 
@@ -75,7 +82,12 @@ mlflow_save_model.keras.src.models.model.Model <- function(model, path = "model"
 #' @export
 mlflow_load_flavor.mlflow_flavor_keras <- function(flavor, model_path) {
   file <- file.path(model_path, attr(flavor, "spec")$data %||% "model.h5")
-  if (grepl("\\.keras$", file)) keras3::load_model(file) else keras::load_model_hdf5(file)
+  # Python's MLflow names a folder.
+  if (dir.exists(file)) file <- list.files(file, "\\.(keras|h5)$", full.names = TRUE)[1L]
+  # keras3 reads the files of keras as well.
+  if (!grepl("\\.keras$", file) && requireNamespace("keras", quietly = TRUE)) return(keras::load_model_hdf5(file))
+  need_library("keras3")
+  keras3::load_model(file)
 }
 
 #' @export
@@ -108,6 +120,9 @@ mlflow_save_model.H2OModel <- function(model, path = "model", model_spec = list(
 
 #' @export
 mlflow_load_flavor.mlflow_flavor_h2o <- function(flavor, model_path) {
+  need_library("h2o")
+  # A model is loaded into a cluster: the one that this session uses, or its own.
+  tryCatch(h2o::h2o.getConnection(), error = function(e) h2o::h2o.init())
   dir <- file.path(model_path, attr(flavor, "spec")$data %||% "model.h2o")
   settings <- yaml::read_yaml(file.path(dir, "h2o.yaml"))
   h2o::h2o.loadModel(file.path(dir, settings$model_file))
@@ -116,4 +131,33 @@ mlflow_load_flavor.mlflow_flavor_h2o <- function(flavor, model_path) {
 #' @export
 mlflow_predict.H2OModel <- function(model, data, ...) {
   as.data.frame(h2o::h2o.predict(model, h2o::as.h2o(data), ...))
+}
+
+# --- Objects that wrap models ---------------------------------------------------------
+
+# A deployable model of the package vetiver: the model, perhaps in a bundle, with a data frame without rows that shows
+# the columns that it takes.
+#' @export
+mlflow_save_model.vetiver_model <- function(model, path = "model", model_spec = list(), ..., signature = NULL) {
+  if (is.null(signature) && is.data.frame(model$prototype) && is.null(model_spec$signature)) {
+    signature <- mlflow_infer_signature(model$prototype)
+  }
+  mlflow_save_model(model$model, path, model_spec, ..., signature = signature)
+}
+
+#' @export
+mlflow_predict.vetiver_model <- function(model, data, ...) {
+  mlflow_predict(unbundled(model$model), data, ...)
+}
+
+#' @export
+mlflow_predict.bundle <- function(model, data, ...) {
+  mlflow_predict(unbundled(model), data, ...)
+}
+
+# Models whose state lies outside R's memory are saved in a bundle.
+unbundled <- function(model) {
+  if (!inherits(model, "bundle")) return(model)
+  need_library("bundle")
+  bundle::unbundle(model)
 }

@@ -79,14 +79,15 @@ finish_model <- function(path, model_spec) {
       artifact_path = "input_example.json", type = "dataframe", pandas_orient = "split"
     )
   }
-  files <- list.files(path, recursive = TRUE, full.names = TRUE)
-  size <- sum(file.size(files))
-  # yaml writes a double as "42.0", which readers of an integer refuse.
+  files <- list.files(path, recursive = TRUE)
+  size <- sum(file.size(file.path(path, files)))
   # What R will load: a server refuses a file that is not the one that was saved.
-  loaded <- basename(files) %in% c("crate.bin", "model.rds")
-  if (any(loaded)) {
-    model_spec$sha256 <- as.list(stats::setNames(cli::hash_file_sha256(files[loaded]), basename(files)[loaded]))
+  data <- unlist(lapply(model_spec$flavors, function(flavor) c(flavor$model, flavor$data)))
+  loaded <- files[files %in% data | dirname(files) %in% data]
+  if (length(loaded)) {
+    model_spec$sha256 <- as.list(stats::setNames(cli::hash_file_sha256(file.path(path, loaded)), loaded))
   }
+  # yaml writes a double as "42.0", which readers of an integer refuse.
   model_spec$model_size_bytes <- if (size < .Machine$integer.max) as.integer(size) else size
   mlflow_write_model_spec(path, model_spec)
   invisible(model_spec)
@@ -164,7 +165,7 @@ mlflow_save_model.default <- function(model, path = "model", model_spec = list()
 }
 
 has_predict <- function(model) {
-  if (isS4(model)) return(TRUE)
+  if (isS4(model) || inherits(model, "bundle")) return(TRUE)
   for (class in class(model)) {
     if (!is.null(utils::getS3method("predict", class, optional = TRUE))) return(TRUE)
   }
