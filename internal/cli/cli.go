@@ -88,7 +88,7 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		a.serverCommand("server"), a.uiCommand(), a.connectCommand(), a.rCommand(), a.doctorCommand(),
-		a.runCommand(), a.modelsCommand(), a.rfuncCommand(), a.artifactsCommand(), a.importCommand(), a.gcCommand(), a.experimentsCommand(), a.runsCommand(), a.versionCommand(),
+		a.runCommand(), a.modelsCommand(), a.rfuncCommand(), a.artifactsCommand(), a.importCommand(), a.exportCommand(), a.gcCommand(), a.dbCommand(), a.experimentsCommand(), a.runsCommand(), a.versionCommand(),
 	)
 	return root
 }

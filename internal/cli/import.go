@@ -24,8 +24,9 @@ func (a *app) importCommand() *cobra.Command {
 		Short: "Bring the runs and models of another store into this one",
 		Long: `Brings experiments, runs, logged models and registered models, with their artifacts, into a store of Weir's.
 
-SOURCE is a folder with MLflow's file tree (mlruns), or a database of MLflow's: sqlite:///mlflow.db, the file's path, or
-postgresql://user@host/name. It is only read. All releases from 1.x on will do.
+SOURCE is a folder with MLflow's file tree (mlruns), a database of MLflow's: sqlite:///mlflow.db, the file's path, or
+postgresql://user@host/name, or an archive of ` + "`weir export`" + `. It is only read. All releases of MLflow from 1.x on will do.
+An archive is checked whole before anything of it is used.
 
 Ids, times and lifecycle stages stay as they are. What the target has already is never changed: a run with the same id
 is the same run, an experiment of the same name takes the runs of its namesake, and an experiment whose id another one
@@ -47,7 +48,7 @@ summary lists every location that is another one afterwards.`,
 			progress := &progress{a: a}
 			report, err := server.Import(cmd.Context(), server.ImportOptions{
 				Config: server.Config{BackendStoreURI: to, ArtifactsDestination: destination, Dir: a.Dir},
-				Source: src, DryRun: dryRun, Progress: progress.runs,
+				Source: src, DryRun: dryRun, Progress: progress.count,
 			})
 			progress.end()
 			if report != nil {
@@ -77,7 +78,7 @@ summary lists every location that is another one afterwards.`,
 
 // openSource opens what `weir import` names.
 func (a *app) openSource(ctx context.Context, uri, served string) (transfer.Source, error) {
-	const expected = "a folder with MLflow's file tree, sqlite:///file.db or postgresql://… is expected"
+	const expected = "a folder with MLflow's file tree, sqlite:///file.db, postgresql://… or an archive of `weir export` is expected"
 	store, err := server.ParseStore(uri, a.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("import %s: %s", uri, expected)
@@ -86,6 +87,10 @@ func (a *app) openSource(ctx context.Context, uri, served string) (transfer.Sour
 		served = a.abs(served)
 	}
 	switch {
+	case store.File != "" && transfer.IsArchive(store.File):
+		p := &progress{a: a}
+		defer p.end()
+		return transfer.OpenArchive(ctx, store.File, p.checking)
 	case store.Postgres != "":
 		return transfer.OpenDatabase(ctx, store.Postgres, served)
 	case store.File != "":
@@ -101,7 +106,8 @@ func (a *app) openSource(ctx context.Context, uri, served string) (transfer.Sour
 	return tree, nil
 }
 
-// progress says on the standard error how far an import is, at most every second.
+// progress says on a terminal how far an import or an export is, at most five times a second. Elsewhere it is silent: a
+// log needs the summary alone.
 type progress struct {
 	a    *app
 	mu   sync.Mutex
@@ -109,27 +115,31 @@ type progress struct {
 	line bool
 }
 
-func (p *progress) runs(n int) {
+func (p *progress) count(runs, files int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
-	if p.said.IsZero() {
-		p.said = now
-	}
-	if now.Sub(p.said) < time.Second {
-		return
-	}
-	p.said = now
-	if isTerminal(p.a.Stderr) {
-		fmt.Fprintf(p.a.Stderr, "\r%d runs …", n)
-		p.line = true
-		return
-	}
-	fmt.Fprintf(p.a.Stderr, "%s: %d runs …\n", p.a.name, n)
+	p.say("%d runs, %d artifact files …", runs, files)
 }
 
+// checking is progress of reading an archive for the first time.
+func (p *progress) checking(read, of int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.say("checking the archive: %d%% …", read*100/max(of, 1))
+}
+
+func (p *progress) say(format string, args ...any) {
+	now := time.Now()
+	if !isTerminal(p.a.Stderr) || now.Sub(p.said) < time.Second/5 {
+		return
+	}
+	p.said, p.line = now, true
+	fmt.Fprintf(p.a.Stderr, "\r"+format+"\x1b[K", args...)
+}
+
+// end clears the line.
 func (p *progress) end() {
 	if p.line {
-		fmt.Fprintln(p.a.Stderr)
+		fmt.Fprint(p.a.Stderr, "\r\x1b[K")
 	}
 }

@@ -39,8 +39,22 @@ func newImports(ctx context.Context, store Store, db *sqldb.DB, root string, run
 	return &imports{log, target}, nil
 }
 
-// importedFiles stores artifacts that an import brings.
+// importedFiles stores artifacts that an import brings, and reads those that an export takes.
 type importedFiles struct{ files *artifact.Store }
+
+func (f importedFiles) KeyOfURI(uri string) (string, error) { return f.files.KeyOfURI(uri) }
+
+func (f importedFiles) List(ctx context.Context, path string) ([]mlflow.FileInfo, error) {
+	return f.files.List(ctx, path)
+}
+
+func (f importedFiles) Open(ctx context.Context, path string) (io.ReadCloser, int64, error) {
+	file, err := f.files.Get(ctx, path)
+	if err != nil {
+		return nil, 0, err
+	}
+	return file, file.Size, nil
+}
 
 func (f importedFiles) Size(ctx context.Context, path string) (int64, error) {
 	file, err := f.files.Get(ctx, path)
@@ -65,7 +79,7 @@ type ImportOptions struct {
 	// Source is what is imported. Import closes it.
 	Source   transfer.Source
 	DryRun   bool
-	Progress func(runs int)
+	Progress func(runs, files int)
 }
 
 // Import brings another store's data into the store that the Config names, whether or not a server works on it. A dry run

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,8 +61,8 @@ type Target struct {
 // Options say how an import runs.
 type Options struct {
 	DryRun bool
-	// Progress is called now and then with how many runs have been looked at.
-	Progress func(runs int)
+	// Progress is called now and then with how many runs have been looked at and how many files have been copied.
+	Progress func(runs, files int)
 }
 
 // deletedVersion is the stage of a deleted model version, whose source is forgotten.
@@ -88,7 +89,21 @@ type importer struct {
 	o      Options
 	place  *places
 	report *Report
-	seen   int // runs looked at
+
+	mu          sync.Mutex
+	runsSeen    int
+	filesCopied int
+}
+
+// progress counts runs and files, and says so.
+func (im *importer) progress(runs, files int) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.runsSeen += runs
+	im.filesCopied += files
+	if im.o.Progress != nil {
+		im.o.Progress(im.runsSeen, im.filesCopied)
+	}
 }
 
 func (im *importer) run(ctx context.Context) error {
@@ -189,10 +204,7 @@ func (im *importer) runs(ctx context.Context, e, here Experiment) error {
 		})
 	}
 	err := im.src.Runs(ctx, e, im.report.fault, func(r *Run) error {
-		im.seen++
-		if im.o.Progress != nil {
-			im.o.Progress(im.seen)
-		}
+		im.progress(1, 0)
 		select {
 		case queue <- r:
 			return nil
@@ -218,7 +230,10 @@ func (im *importer) oneRun(ctx context.Context, r *Run, here Experiment) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	from := r.Info.ArtifactURI
-	files, to := im.place.run(r, here)
+	files, to, err := im.place.run(ctx, r, here)
+	if err != nil {
+		return fmt.Errorf("%s, artifacts: %w", what, err)
+	}
 	r.Info.ArtifactURI = to
 	if has {
 		im.report.count(&im.report.Runs, false)
@@ -267,7 +282,10 @@ func (im *importer) loggedModel(ctx context.Context, m *LoggedModel, here Experi
 		return err
 	}
 	from := m.Info.ArtifactURI
-	files, to := im.place.loggedModel(m, here)
+	files, to, err := im.place.loggedModel(ctx, m, here)
+	if err != nil {
+		return fmt.Errorf("%s, artifacts: %w", what, err)
+	}
 	m.Info.ArtifactURI = to
 	im.checkTexts(what, &m.Data.Params, &m.Info.Tags)
 	if !has {
@@ -282,7 +300,7 @@ func (im *importer) loggedModel(ctx context.Context, m *LoggedModel, here Experi
 	}
 	deletedAt := int64(0)
 	if m.Deleted {
-		deletedAt = max(m.Info.LastUpdatedTimestamp, 1)
+		deletedAt = cmp.Or(m.DeletedAt, max(m.Info.LastUpdatedTimestamp, 1))
 	}
 	m.Info.ExperimentID = here.ExperimentID
 	added, lost, err := im.to.LoggedModels.ImportLoggedModel(ctx, &m.LoggedModel, deletedAt)
@@ -319,6 +337,9 @@ func (im *importer) registeredModel(ctx context.Context, m *RegisteredModel) err
 		what := fmt.Sprintf("version %s of %s", v.Version, v.Name)
 		im.checkTexts(what, &v.Tags)
 		from, fromStorage := v.Source, v.Storage
+		if err := im.versionFiles(ctx, what, &v); err != nil {
+			return err
+		}
 		v.Source, v.Storage = im.place.version(v.Source), im.place.version(v.Storage)
 		if v.Storage == "" {
 			v.Storage = v.Source
@@ -344,6 +365,26 @@ func (im *importer) registeredModel(ctx context.Context, m *RegisteredModel) err
 	return nil
 }
 
+// versionFiles copies the files that belong to a version alone, unless the version is there already.
+func (im *importer) versionFiles(ctx context.Context, what string, v *ModelVersion) error {
+	if v.Files == nil {
+		return nil
+	}
+	number, err := versionNumber(v.Version)
+	if err != nil {
+		return nil // named when the version is written
+	}
+	has, err := im.to.Registry.HasModelVersion(ctx, v.Name, number)
+	if err != nil || has {
+		return err
+	}
+	files, err := im.place.ownVersion(ctx, v)
+	if err != nil {
+		return fmt.Errorf("%s, artifacts: %w", what, err)
+	}
+	return im.copyFiles(ctx, what, files)
+}
+
 // planModel counts what importing a registered model would add.
 func (im *importer) planModel(ctx context.Context, m *RegisteredModel) error {
 	has, err := im.to.Registry.HasRegisteredModel(ctx, m.Name)
@@ -362,6 +403,9 @@ func (im *importer) planModel(ctx context.Context, m *RegisteredModel) error {
 			return err
 		}
 		im.report.count(&im.report.ModelVersions, !has)
+		if err := im.versionFiles(ctx, fmt.Sprintf("version %s of %s", v.Version, v.Name), &v); err != nil {
+			return err
+		}
 		if !has && v.CurrentStage != deletedVersion {
 			im.report.rewrite(fmt.Sprintf("version %s of %s", v.Version, v.Name), v.Source, im.place.version(v.Source))
 		}

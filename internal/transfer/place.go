@@ -2,11 +2,10 @@ package transfer
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -75,39 +74,77 @@ func (p *places) experiment(e Experiment) string {
 	return uri
 }
 
-// copying is a folder whose files are to be below a path of the artifact root.
-type copying struct{ dir, path string }
-
 // run gives what is to be copied and where the run's artifacts are then.
-func (p *places) run(r *Run, here Experiment) (copying, string) {
-	return p.move(r.Info.ArtifactURI, r.Files, here.ExperimentID+"/"+r.Info.RunID+"/artifacts")
+func (p *places) run(ctx context.Context, r *Run, here Experiment) (copying, string, error) {
+	return p.move(ctx, r.Info.ArtifactURI, r.Files, r.Info.RunID, here.ExperimentID+"/"+r.Info.RunID+"/artifacts")
 }
 
-func (p *places) loggedModel(m *LoggedModel, here Experiment) (copying, string) {
-	return p.move(m.Info.ArtifactURI, m.Files, here.ExperimentID+"/models/"+m.Info.ModelID+"/artifacts")
+func (p *places) loggedModel(ctx context.Context, m *LoggedModel, here Experiment) (copying, string, error) {
+	return p.move(ctx, m.Info.ArtifactURI, m.Files, m.Info.ModelID, here.ExperimentID+"/models/"+m.Info.ModelID+"/artifacts")
 }
 
-// move decides for the files at uri, of which the source itself may have some in own; path is where copies go.
-func (p *places) move(uri, own, path string) (c copying, to string) {
+// move decides for the files at uri, of which the source itself may have some in own; id is whose they are, and path is where
+// copies go. A local uri is looked at only when the source is of this machine: in what was sent from elsewhere it could
+// name any file of ours.
+func (p *places) move(ctx context.Context, uri string, own FileSet, id, path string) (c copying, to string, err error) {
 	defer func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.moved[placeKey(uri)] = to
+		if from := placeKey(uri); err == nil && from != to {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.moved[from] = to
+		}
 	}()
 	dir, local := mlflow.LocalPath(uri)
-	if own != "" && (hasEntries(own) || !local || !hasEntries(dir)) {
-		if !local && !hasEntries(own) {
-			return copying{}, uri
+	ownDir, isDir := own.(folder)
+	has := false
+	if own != nil {
+		empty, err := own.Empty(ctx)
+		if err != nil {
+			return copying{}, "", err
 		}
-		dir, local = own, true
+		has = !empty
 	}
-	if !local {
-		return copying{}, uri
+	switch {
+	case !has && !local:
+		return copying{}, uri, nil
+	case own == nil, isDir && !has && hasEntries(dir):
+		own = folder(dir)
+	case isDir:
+		dir = string(ownDir)
+	default: // from elsewhere
+		if kept, ok := keptPath(uri, id); ok {
+			path = kept
+		}
+		if !has {
+			return copying{}, proxied + path, nil
+		}
+		return copying{own, path}, proxied + path, nil
 	}
 	if there, ok := p.inRoot(dir); ok {
-		return copying{}, there
+		return copying{}, there, nil
 	}
-	return copying{dir, path}, proxied + path
+	return copying{own, path}, proxied + path, nil
+}
+
+// ownVersion gives where the files go that belong to a model version alone.
+func (p *places) ownVersion(ctx context.Context, v *ModelVersion) (copying, error) {
+	empty, err := v.Files.Empty(ctx)
+	if err != nil || empty {
+		return copying{}, err
+	}
+	path := strings.TrimPrefix(filesDir("registry", v.Name, v.Version), artifactsDir)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.moved[placeKey(v.Storage)] = proxied + path
+	return copying{v.Files, path}, nil
+}
+
+// keptPath gives the path below a server's artifact root that a location names, if it can be the same here: it must bear the
+// id of what it belongs to, so that nothing else is there.
+func keptPath(uri, id string) (path string, ok bool) {
+	path, ok = strings.CutPrefix(uri, proxied)
+	path = strings.Trim(path, "/")
+	return path, ok && slices.Contains(strings.Split(path, "/"), id) && fs.ValidPath(path)
 }
 
 // version gives the source of a model version, whose files are those of a run or of a logged model in most cases.
@@ -143,83 +180,4 @@ func placeKey(uri string) string {
 		return path.Clean(filepath.ToSlash(dir))
 	}
 	return strings.TrimRight(uri, "/")
-}
-
-func hasEntries(dir string) bool {
-	if dir == "" {
-		return false
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	names, _ := f.Readdirnames(1)
-	return len(names) > 0
-}
-
-// copyFiles copies a folder of artifacts. Files that are there in the same size are not copied again: each appears only
-// when it is complete. Links are not followed, because what they lead to is no artifact.
-func (im *importer) copyFiles(ctx context.Context, what string, c copying) error {
-	if c.dir == "" || !hasEntries(c.dir) {
-		return nil
-	}
-	root, err := os.OpenRoot(c.dir)
-	if err != nil {
-		im.report.fault(what+", artifacts", err)
-		return nil
-	}
-	defer root.Close()
-	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case err != nil:
-			im.report.fault(what+", artifact "+name, err)
-			if d != nil && d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case d.IsDir():
-			return nil
-		case !d.Type().IsRegular():
-			im.report.fault(what+", artifact "+name, fmt.Errorf("it is a link or a device, not a file"))
-			return nil
-		}
-		if err := im.copyFile(ctx, root, name, c.path+"/"+name); err != nil {
-			if !isFault(err) && !os.IsPermission(err) && !os.IsNotExist(err) {
-				return err
-			}
-			im.report.fault(what+", artifact "+name, err)
-		}
-		return nil
-	})
-}
-
-func (im *importer) copyFile(ctx context.Context, root *os.Root, name, to string) error {
-	info, err := root.Lstat(name)
-	if err != nil {
-		return err
-	}
-	size, err := im.to.Files.Size(ctx, to)
-	if err != nil {
-		return err
-	}
-	if size == info.Size() {
-		im.report.count(&im.report.Files, false)
-		return nil
-	}
-	if !im.o.DryRun {
-		f, err := root.Open(name)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := im.to.Files.Put(ctx, to, f, info.Size()); err != nil {
-			return err
-		}
-	}
-	im.report.count(&im.report.Files, true)
-	im.report.do(func() { im.report.Bytes += info.Size() })
-	return nil
 }

@@ -36,14 +36,15 @@ type Run struct {
 	mlflow.Run
 	DeletedAt int64 // in milliseconds, 0 when not known
 	Points    func(emit func([]mlflow.Metric) error) error
-	Files     string // folder of its artifacts that the source has itself; may not exist, empty when it has none
+	Files     FileSet // its artifacts that the source has itself; nil when it has none
 }
 
 // LoggedModel is a logged model of a source with all points of its metrics.
 type LoggedModel struct {
 	mlflow.LoggedModel
-	Deleted bool
-	Files   string // as in Run
+	Deleted   bool
+	DeletedAt int64   // in milliseconds, 0 when not known
+	Files     FileSet // as in Run
 }
 
 // RegisteredModel is a registered model of a source with its versions, which bear their aliases.
@@ -55,6 +56,7 @@ type RegisteredModel struct {
 // ModelVersion is a version of a registered model, deleted ones included.
 type ModelVersion struct {
 	mlflow.ModelVersion
-	Storage     string // where its files are when that is not its source
-	LoggedModel string // the id of the logged model that it was made of
+	Storage     string  // where its files are when that is not its source
+	LoggedModel string  // the id of the logged model that it was made of
+	Files       FileSet // its files when they are neither its run's nor its logged model's; else nil
 }

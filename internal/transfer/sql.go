@@ -154,20 +154,20 @@ func (d *Database) location(uri string) string {
 	return filepath.ToSlash(filepath.Join(d.dir, filepath.FromSlash(path)))
 }
 
-// files gives the folder where MLflow's server kept what a location names; empty when it is none of the server's own.
-func (d *Database) files(uri string) string {
+// files gives the folder where MLflow's server kept what a location names; nil when it is none of the server's own.
+func (d *Database) files(uri string) FileSet {
 	rest, ok := strings.CutPrefix(uri, "mlflow-artifacts:")
 	if !ok || d.dir == "" && !filepath.IsAbs(d.proxied) {
-		return ""
+		return nil
 	}
 	if after, host := strings.CutPrefix(rest, "//"); host && !strings.HasPrefix(after, "/") {
 		_, rest, _ = strings.Cut(after, "/")
 	}
 	rest = strings.Trim(rest, "/")
 	if !filepath.IsLocal(filepath.FromSlash(rest)) {
-		return ""
+		return nil
 	}
-	return filepath.Join(d.proxied, filepath.FromSlash(rest))
+	return folder(filepath.Join(d.proxied, filepath.FromSlash(rest)))
 }
 
 // Experiments gives the experiments of the default workspace.

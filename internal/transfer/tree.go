@@ -166,7 +166,7 @@ func readRun(dir string, faults Faults) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{Files: filepath.Join(dir, "artifacts"), DeletedAt: m.number("deleted_time")}
+	r := &Run{Files: folder(filepath.Join(dir, "artifacts")), DeletedAt: m.number("deleted_time")}
 	i := &r.Info
 	*i = mlflow.RunInfo{
 		RunID: m.first("run_id", "run_uuid"), RunName: m.first("run_name", "name"), UserID: m.text("user_id"),

@@ -49,7 +49,7 @@ func readLoggedModel(dir string, faults Faults) (*LoggedModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &LoggedModel{Files: filepath.Join(dir, "artifacts"), Deleted: f.text("lifecycle_stage") == mlflow.StageDeleted}
+	m := &LoggedModel{Files: folder(filepath.Join(dir, "artifacts")), Deleted: f.text("lifecycle_stage") == mlflow.StageDeleted}
 	m.Info = mlflow.LoggedModelInfo{
 		ModelID: f.text("model_id"), Name: f.text("name"), ModelType: f.text("model_type"), SourceRunID: f.text("source_run_id"),
 		CreationTimestamp: f.number("creation_timestamp"), LastUpdatedTimestamp: f.number("last_updated_timestamp"),
