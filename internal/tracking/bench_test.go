@@ -157,3 +157,56 @@ func BenchmarkGetRun(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkLogBatchKeys is log-batch of one point of each of 1,000 keys, by 16 clients.
+func BenchmarkLogBatchKeys(b *testing.B) {
+	sqldbtest.EachBench(b, func(b *testing.B, db *sqldb.DB) {
+		s := newServer(b, db)
+		b.SetParallelism(8)
+		b.ReportAllocs()
+		b.ResetTimer()
+		b.RunParallel(func(pb *testing.PB) {
+			run := s.run("0")
+			for step := 0; pb.Next(); step++ {
+				var body strings.Builder
+				fmt.Fprintf(&body, `{"run_id": %q, "metrics": [`, run)
+				for i := range 1000 {
+					if i > 0 {
+						body.WriteString(", ")
+					}
+					fmt.Fprintf(&body, `{"key": "metric_%d", "value": %v, "timestamp": %d, "step": %d}`, i, 1/float64(step+1), 1_700_000_000_000+step, step)
+				}
+				body.WriteString(`]}`)
+				post(b, s, "runs/log-batch", body.String())
+			}
+		})
+		b.ReportMetric(1000*float64(b.N)/b.Elapsed().Seconds(), "metrics/s")
+	})
+}
+
+// BenchmarkLogValues is log-batch of 100 params and 100 tags to a run that is made first, by 16 clients.
+func BenchmarkLogValues(b *testing.B) {
+	sqldbtest.EachBench(b, func(b *testing.B, db *sqldb.DB) {
+		s := newServer(b, db)
+		var lists strings.Builder
+		for _, list := range []string{"params", "tags"} {
+			fmt.Fprintf(&lists, `, %q: [`, list)
+			for i := range 100 {
+				if i > 0 {
+					lists.WriteString(", ")
+				}
+				fmt.Fprintf(&lists, `{"key": "%s_%d", "value": "value %d"}`, list, i, i)
+			}
+			lists.WriteString("]")
+		}
+		b.SetParallelism(8)
+		b.ReportAllocs()
+		b.ResetTimer()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				post(b, s, "runs/log-batch", fmt.Sprintf(`{"run_id": %q%s}`, s.run("0"), lists.String()))
+			}
+		})
+		b.ReportMetric(200*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+	})
+}

@@ -111,7 +111,15 @@ func (s *Store) chartRange(ctx context.Context, req *ChartRequest, axis series.A
 				from, to = min(from, *a), max(to, *b)
 			}
 		}
-		return nil
+		packed, err := readPacks(tx, run, key, math.MinInt64)
+		for _, p := range packed {
+			x := p.Step
+			if axis == series.ByTime {
+				x = p.Time
+			}
+			from, to = min(from, x), max(to, x)
+		}
+		return err
 	})
 	if !req.From.Set && from <= to {
 		resp.From = from
@@ -160,8 +168,15 @@ func fillBuckets(tx *sqldb.Tx, run, key int64, b *series.Buckets) error {
 		}
 	}
 	tail, err := readTail(tx, run, key)
-	for _, p := range tail {
+	if err != nil {
+		return err
+	}
+	packed, err := readPacks(tx, run, key, math.MinInt64)
+	if err != nil {
+		return err
+	}
+	for _, p := range append(tail, packed...) {
 		b.Add(p)
 	}
-	return err
+	return nil
 }

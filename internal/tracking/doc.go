@@ -2,8 +2,8 @@
 // read and the models that they make; logged models with their own metrics, params and tags; and searches over them.
 //
 // It stores them in its own tables (migrations/), under the rules of MLflow's REST API: limits, truncation, messages,
-// what repeated calls mean. The points of a metric go to a tail of rows and from there in blocks, whose form package
-// series owns; the value that a run shows for a metric is kept beside them, so that search never reads points.
+// what repeated calls mean. The points of a metric go to a tail of rows, or with those of many others into a pack, and
+// from there in blocks, whose form package series owns; the value that a run shows for a metric is kept beside them, so that search never reads points.
 //
 // Runs and experiments have an integer id inside and their public id at the edge. Names of metrics, params and tags are
 // stored once per experiment, so what a search costs follows the experiment and not the store. Every change of a run

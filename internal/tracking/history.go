@@ -215,7 +215,7 @@ func readHistory(tx *sqldb.Tx, run, key int64, after *series.Point, limit int) (
 	return p, nil
 }
 
-// historySources lists the blocks and the tail of a metric; blocks that end before after are left out.
+// historySources lists the blocks of a metric, its tail and what the packs of its run have of it; blocks that end before after are left out.
 func historySources(tx *sqldb.Tx, run, key int64, after *series.Point) ([]series.Source, error) {
 	from := int64(-1 << 63)
 	if after != nil {
@@ -244,8 +244,14 @@ func historySources(tx *sqldb.Tx, run, key int64, after *series.Point) ([]series
 	if err != nil {
 		return nil, err
 	}
-	if len(tail) > 0 {
-		sources = append(sources, series.Points(tail))
+	packed, err := readPacks(tx, run, key, from)
+	if err != nil {
+		return nil, err
+	}
+	for _, points := range [][]series.Point{tail, packed} {
+		if len(points) > 0 {
+			sources = append(sources, series.Points(points))
+		}
 	}
 	return sources, nil
 }

@@ -38,6 +38,19 @@ func (c *keyCache) id(ref keyRef) (int64, bool) {
 	return id, ok
 }
 
+// find puts in the ids of keys that it knows and gives the places of the others.
+func (c *keyCache) find(exp int64, kind int, ids []int64, name func(i int) string) (missing []int) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for i := range ids {
+		id, ok := c.ids[keyRef{exp, kind, name(i)}]
+		if ids[i] = id; !ok {
+			missing = append(missing, i)
+		}
+	}
+	return missing
+}
+
 // fill puts in the names that it knows and gives the ids of the others.
 func (c *keyCache) fill(names map[int64]string) (missing []int64) {
 	c.mu.RLock()
@@ -99,6 +112,51 @@ func (k *keyIDs) of(tx *sqldb.Tx, ref keyRef) (int64, error) {
 	}
 	k.fresh[ref] = id
 	return id, nil
+}
+
+var makeKeys = newInsertMany("key", []string{"exp_id", "kind", "name"}, "on conflict do nothing returning id, name")
+
+// all gives the ids of n keys of one kind, making those that do not exist.
+func (k *keyIDs) all(tx *sqldb.Tx, exp int64, kind, n int, name func(i int) string) ([]int64, error) {
+	ids := make([]int64, n)
+	missing := k.cache.find(exp, kind, ids, name)
+	if len(missing) >= packFrom {
+		err := makeKeys.each(exp, len(missing), func(args []any, i int) []any {
+			return append(args, kind, name(missing[i]))
+		}, func(sql string, args []any) error { return k.made(tx, exp, kind, sql, args) })
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, i := range missing {
+		id, err := k.of(tx, keyRef{exp, kind, name(i)}) // is fresh, or there and not in the cache
+		if err != nil {
+			return nil, err
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}
+
+// made runs a statement that makes keys.
+func (k *keyIDs) made(tx *sqldb.Tx, exp int64, kind int, sql string, args []any) error {
+	rows, err := tx.Query(sql, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if k.fresh == nil {
+		k.fresh = make(map[keyRef]int64)
+	}
+	for rows.Next() {
+		var id int64
+		var name string
+		if err := rows.Scan(&id, &name); err != nil {
+			return err
+		}
+		k.fresh[keyRef{exp, kind, name}] = id
+	}
+	return rows.Close()
 }
 
 func findKey(tx *sqldb.Tx, ref keyRef) (id int64, err error) {

@@ -161,8 +161,8 @@ func duplicateParams(params []mlflow.KeyValue) error {
 
 // applyLogs applies waiting operations: one by one on SQLite, in set statements on PostgreSQL.
 func (s *Store) applyLogs(tx *sqldb.Tx, ops []*logOp) []error {
-	if len(ops) == 1 {
-		return []error{s.applyLog(tx, ops[0])}
+	if tx.Dialect() == sqldb.SQLite {
+		return []error{s.applyLog(tx, ops[0])} // the queue gives one at a time
 	}
 	return s.applyBatch(tx, ops)
 }
@@ -174,49 +174,91 @@ func (s *Store) applyLog(tx *sqldb.Tx, op *logOp) error {
 	if err != nil {
 		return err
 	}
+	if err := writeParams(tx, &keys, r, op); err != nil {
+		return err
+	}
+	if len(op.metrics) > 0 {
+		if err := writeMetrics(tx, &keys, r, op.metrics); err != nil {
+			return err
+		}
+		if err := writeModelMetrics(tx, &keys, r.id, op.metrics); err != nil {
+			return err
+		}
+	}
+	if err := writeTags(tx, &keys, r, op.tags); err != nil {
+		return err
+	}
+	op.fresh = keys.fresh
+	return nil
+}
+
+var (
+	insertParams = newInsertMany("param", []string{"run_id", "key_id", "value"}, "on conflict do nothing")
+	upsertTags   = newInsertMany("tag", []string{"run_id", "key_id", "value"}, "on conflict (run_id, key_id) do update set value = excluded.value")
+)
+
+// writeParams adds params to a locked run; it refuses to change one.
+func writeParams(tx *sqldb.Tx, keys *keyIDs, r lockedRun, op *logOp) error {
+	if len(op.params) == 0 {
+		return nil
+	}
+	ids, err := keys.all(tx, r.exp, kindParam, len(op.params), func(i int) string { return op.params[i].Key })
+	if err != nil {
+		return err
+	}
+	added := int64(0)
+	err = insertParams.each(r.id, len(ids), func(args []any, i int) []any { return append(args, ids[i], op.params[i].Value) },
+		func(sql string, args []any) error {
+			n, err := tx.Exec(sql, args...)
+			added += n
+			return err
+		})
+	if err != nil || added == int64(len(ids)) {
+		return err
+	}
 	var changed []changedParam
-	for _, p := range op.params {
-		key, err := keys.of(tx, keyRef{r.exp, kindParam, p.Key})
-		if err != nil {
-			return err
-		}
-		n, err := tx.Exec(`insert into param (run_id, key_id, value) values ($1, $2, $3) on conflict do nothing`, r.id, key, p.Value)
-		if err != nil {
-			return err
-		}
-		if n == 1 {
-			continue
-		}
+	for i, p := range op.params {
 		var old string
-		if err := tx.QueryRow(`select value from param where run_id = $1 and key_id = $2`, r.id, key).Scan(&old); err != nil {
+		if err := tx.QueryRow(`select value from param where run_id = $1 and key_id = $2`, r.id, ids[i]).Scan(&old); err != nil {
 			return err
 		}
 		if old != p.Value {
 			changed = append(changed, changedParam{p.Key, old, p.Value})
 		}
 	}
-	if len(changed) > 0 {
+	if changed != nil {
 		return paramsChanged(op, changed)
 	}
-	for _, g := range groupMetrics(op.metrics) {
-		key, err := keys.of(tx, keyRef{r.exp, kindMetric, g.key})
-		if err != nil {
-			return err
-		}
-		if err := writePoints(tx, r.id, key, g.points); err != nil {
-			return err
-		}
+	return nil
+}
+
+// writeTags sets tags of a locked run; of tags that come twice the last one counts.
+func writeTags(tx *sqldb.Tx, keys *keyIDs, r lockedRun, tags []mlflow.KeyValue) error {
+	if len(tags) == 0 {
+		return nil
 	}
-	if err := writeModelMetrics(tx, &keys, r.id, op.metrics); err != nil {
+	ids, err := keys.all(tx, r.exp, kindTag, len(tags), func(i int) string { return tags[i].Key })
+	if err != nil {
 		return err
 	}
-	for _, tag := range op.tags {
-		if err := setTag(tx, &keys, r, tag); err != nil {
-			return err
+	value := func(i int) string {
+		if tags[i].Key == tagRunName {
+			return truncate(tags[i].Value, maxRunName)
+		}
+		return tags[i].Value
+	}
+	for i := range tags {
+		if tags[i].Key == tagRunName {
+			if _, err := tx.Exec(`update run set name = $1 where id = $2`, value(i), r.id); err != nil {
+				return err
+			}
 		}
 	}
-	op.fresh = keys.fresh
-	return nil
+	return upsertTags.each(r.id, len(ids), func(args []any, i int) []any { return append(args, ids[i], value(i)) },
+		func(sql string, args []any) error {
+			_, err := tx.Exec(sql, args...)
+			return err
+		})
 }
 
 // changedParam is a param that was to get another value.

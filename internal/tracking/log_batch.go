@@ -2,13 +2,14 @@ package tracking
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/weir-ml/weir/internal/sqldb"
 	"github.com/weir-ml/weir/internal/tracking/series"
 )
 
-// applyBatch applies many operations on PostgreSQL, where each statement is a round trip: it reads the touched runs and
+// applyBatch applies operations on PostgreSQL, where each statement is a round trip: it reads the touched runs and
 // params first, refuses bad operations in memory, and writes the rest with one statement a table.
 func (s *Store) applyBatch(tx *sqldb.Tx, ops []*logOp) []error {
 	b := &logBatch{s: s, tx: tx, ops: ops, errs: make([]error, len(ops)), keys: make(map[keyRef]int64)}
@@ -280,13 +281,15 @@ func (b *logBatch) writeMetrics() error {
 	if len(order) == 0 {
 		return nil
 	}
-	var blocks, tails []cell
+	var blocks, few []cell
+	fewOf := make(map[int64]int) // by run
 	for _, c := range order {
 		points[c] = series.Sort(points[c])
 		if len(points[c]) >= blockFrom {
 			blocks = append(blocks, c)
 		} else {
-			tails = append(tails, c)
+			few = append(few, c)
+			fewOf[c.run]++
 		}
 	}
 	if err := b.writeLatest(order, points); err != nil {
@@ -295,7 +298,22 @@ func (b *logBatch) writeMetrics() error {
 	if err := b.writeBlocks(blocks, points); err != nil {
 		return err
 	}
-	return b.writeTails(tails, points)
+	var tails []cell
+	packs := make(map[cell][]series.Keyed)
+	for _, c := range few {
+		if fewOf[c.run] < packFrom {
+			tails = append(tails, c)
+			continue
+		}
+		of := cell{c.run, packKey}
+		for _, p := range points[c] {
+			packs[of] = append(packs[of], series.Keyed{Key: c.key, Point: p})
+		}
+	}
+	if err := b.writeTails(tails, points); err != nil {
+		return err
+	}
+	return b.writePacks(packs)
 }
 
 func (b *logBatch) writeLatest(order []cell, points map[cell][]series.Point) error {
@@ -343,6 +361,34 @@ func (b *logBatch) lastSeq(table string, list []cell) (map[cell]int64, error) {
 	return last, rows.Close()
 }
 
+// segRows are rows for the table seg.
+type segRows struct {
+	ints   [8][]int64
+	floats [4][]*float64
+	data   [][]byte
+}
+
+func (rows *segRows) add(c cell, seq int64, s series.Summary, data []byte) {
+	for i, v := range []int64{c.run, c.key, seq, int64(s.N), s.MinStep, s.MaxStep, s.MinTime, s.MaxTime} {
+		rows.ints[i] = append(rows.ints[i], v)
+	}
+	for i, v := range []float64{s.Min, s.Max, s.First, s.Last} {
+		rows.floats[i] = append(rows.floats[i], number(v))
+	}
+	rows.data = append(rows.data, data)
+}
+
+func (rows *segRows) insert(tx *sqldb.Tx) error {
+	_, err := tx.Exec(`
+		insert into seg (run_id, key_id, seq, n, step0, step1, ts0, ts1, vmin, vmax, vfirst, vlast, data)
+		select * from unnest(cast($1 as bigint[]), cast($2 as bigint[]), cast($3 as bigint[]), cast($4 as bigint[]), cast($5 as bigint[]), cast($6 as bigint[]),
+			cast($7 as bigint[]), cast($8 as bigint[]), cast($9 as double precision[]), cast($10 as double precision[]),
+			cast($11 as double precision[]), cast($12 as double precision[]), cast($13 as bytea[]))`,
+		rows.ints[0], rows.ints[1], rows.ints[2], rows.ints[3], rows.ints[4], rows.ints[5], rows.ints[6], rows.ints[7],
+		rows.floats[0], rows.floats[1], rows.floats[2], rows.floats[3], rows.data)
+	return err
+}
+
 func (b *logBatch) writeBlocks(list []cell, points map[cell][]series.Point) error {
 	if len(list) == 0 {
 		return nil
@@ -351,31 +397,71 @@ func (b *logBatch) writeBlocks(list []cell, points map[cell][]series.Point) erro
 	if err != nil {
 		return err
 	}
-	var ints [8][]int64
-	var floats [4][]*float64
-	var data [][]byte
+	var rows segRows
 	for _, c := range list {
-		for rest := points[c]; len(rest) > 0; {
-			part := rest[:min(len(rest), series.MaxPoints)]
-			rest = rest[len(part):]
+		for part := range slices.Chunk(points[c], series.MaxPoints) {
 			last[c]++
-			s := series.Summarize(part)
-			for i, v := range []int64{c.run, c.key, last[c], int64(s.N), s.MinStep, s.MaxStep, s.MinTime, s.MaxTime} {
-				ints[i] = append(ints[i], v)
-			}
-			for i, v := range []float64{s.Min, s.Max, s.First, s.Last} {
-				floats[i] = append(floats[i], number(v))
-			}
-			data = append(data, series.Encode(nil, part))
+			rows.add(c, last[c], series.Summarize(part), series.Encode(nil, part))
 		}
 	}
-	_, err = b.tx.Exec(`
-		insert into seg (run_id, key_id, seq, n, step0, step1, ts0, ts1, vmin, vmax, vfirst, vlast, data)
-		select * from unnest(cast($1 as bigint[]), cast($2 as bigint[]), cast($3 as bigint[]), cast($4 as bigint[]), cast($5 as bigint[]), cast($6 as bigint[]),
-			cast($7 as bigint[]), cast($8 as bigint[]), cast($9 as double precision[]), cast($10 as double precision[]),
-			cast($11 as double precision[]), cast($12 as double precision[]), cast($13 as bytea[]))`,
-		ints[0], ints[1], ints[2], ints[3], ints[4], ints[5], ints[6], ints[7], floats[0], floats[1], floats[2], floats[3], data)
-	return err
+	return rows.insert(b.tx)
+}
+
+// writePacks writes what runs log for many metrics; a run whose packs are full has them folded.
+func (b *logBatch) writePacks(packs map[cell][]series.Keyed) error {
+	if len(packs) == 0 {
+		return nil
+	}
+	list := slices.Collect(maps.Keys(packs))
+	last, err := b.lastSeq("seg", list)
+	if err != nil {
+		return err
+	}
+	var rows segRows
+	var full []cell
+	for _, c := range list {
+		for part := range slices.Chunk(packs[c], packPoints) {
+			last[c]++
+			rows.add(c, last[c], packSummary(part), series.EncodePack(nil, part))
+		}
+		if packsAreFull(last[c], int64(len(packs[c]))) {
+			full = append(full, c)
+		}
+	}
+	if err := rows.insert(b.tx); err != nil {
+		return err
+	}
+	for _, c := range full {
+		if err := b.foldPacks(c.run); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *logBatch) foldPacks(run int64) error {
+	keys, byKey, err := unpack(b.tx, run)
+	if err != nil {
+		return err
+	}
+	var blocks, tails []cell
+	points := make(map[cell][]series.Point, len(keys))
+	for _, key := range keys {
+		c := cell{run, key}
+		points[c] = byKey[key]
+		if len(points[c]) >= blockFrom {
+			blocks = append(blocks, c)
+		} else {
+			tails = append(tails, c)
+		}
+	}
+	if err := b.writeBlocks(blocks, points); err != nil {
+		return err
+	}
+	if err := b.writeTails(tails, points); err != nil {
+		return err
+	}
+	return dropPacks(b.tx, run)
 }
 
 func (b *logBatch) writeTails(list []cell, points map[cell][]series.Point) error {

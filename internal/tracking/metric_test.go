@@ -87,6 +87,9 @@ func TestWhateverIsLoggedComesBackAsASetAndItsSummaryIsRight(t *testing.T) {
 				for _, p := range batch {
 					req.Metrics = append(req.Metrics, mlflow.Metric{Key: "m", Value: mlflow.Float(p.Value), Timestamp: p.Time, Step: p.Step})
 				}
+				for k := range rapid.SampledFrom([]int{0, 3, 40}).Draw(r, "other metrics") {
+					req.Metrics = append(req.Metrics, mlflow.Metric{Key: fmt.Sprintf("other %d", k), Value: 1, Timestamp: 7, Step: 7})
+				}
 				ok[empty](s, "POST", "runs/log-batch", req)
 			}
 			want := series.Sort(slices.Clone(all))
@@ -138,7 +141,7 @@ func checkLatest(r *rapid.T, db *sqldb.DB, run string, all []series.Point) {
 	var step, ts, fstep, fts int64
 	if err := db.Read(r.Context(), func(tx *sqldb.Tx) error {
 		return tx.QueryRow(`select value, l.step, l.ts, vmin, vmax, vfirst, first_step, first_ts from latest l
-			join run r on r.id = l.run_id where r.uuid = $1`, run).Scan(&value, &step, &ts, &low, &high, &vfirst, &fstep, &fts)
+			join run r on r.id = l.run_id join key k on k.id = l.key_id where r.uuid = $1 and k.name = 'm'`, run).Scan(&value, &step, &ts, &low, &high, &vfirst, &fstep, &fts)
 	}); err != nil {
 		r.Fatal(err)
 	}

@@ -28,20 +28,30 @@ func groupMetrics(metrics []mlflow.Metric) []metricGroup {
 	if len(metrics) == 1 {
 		return []metricGroup{{metrics[0].Key, []series.Point{pointOf(&metrics[0])}}}
 	}
-	at := make(map[string]int)
+	at := make(map[string]int, min(len(metrics), 64))
 	var groups []metricGroup
+	var sizes []int
+	member := make([]int, len(metrics))
 	for i := range metrics {
-		m := &metrics[i]
-		j, ok := at[m.Key]
+		key := metrics[i].Key
+		j, ok := at[key]
 		if !ok {
 			j = len(groups)
-			at[m.Key] = j
-			groups = append(groups, metricGroup{key: m.Key})
+			at[key] = j
+			groups, sizes = append(groups, metricGroup{key: key}), append(sizes, 0)
 		}
-		groups[j].points = append(groups[j].points, pointOf(m))
+		member[i] = j
+		sizes[j]++
 	}
-	for i := range groups {
-		groups[i].points = series.Sort(groups[i].points)
+	room := make([]series.Point, len(metrics))
+	for j := range groups {
+		groups[j].points, room = room[:0:sizes[j]], room[sizes[j]:]
+	}
+	for i, j := range member {
+		groups[j].points = append(groups[j].points, pointOf(&metrics[i]))
+	}
+	for j := range groups {
+		groups[j].points = series.Sort(groups[j].points)
 	}
 	return groups
 }
@@ -100,6 +110,44 @@ const upsertLatest = `
 		vmin = case when latest.vmin is null or excluded.vmin < latest.vmin then excluded.vmin else latest.vmin end,
 		vmax = case when latest.vmax is null or excluded.vmax > latest.vmax then excluded.vmax else latest.vmax end`
 
+// writeMetrics adds points of metrics to a locked run.
+func writeMetrics(tx *sqldb.Tx, keys *keyIDs, r lockedRun, metrics []mlflow.Metric) error {
+	groups := groupMetrics(metrics)
+	ids, err := keys.all(tx, r.exp, kindMetric, len(groups), func(i int) string { return groups[i].key })
+	if err != nil {
+		return err
+	}
+	if len(groups) == 1 {
+		return writePoints(tx, r.id, ids[0], groups[0].points)
+	}
+	if err := widenAll(tx, r.id, ids, groups); err != nil {
+		return err
+	}
+	var few []int
+	for i, g := range groups {
+		if len(g.points) < blockFrom {
+			few = append(few, i)
+		} else if err := insertBlock(tx, r.id, ids[i], g.points); err != nil {
+			return err
+		}
+	}
+	if len(few) < packFrom {
+		for _, i := range few {
+			if err := writeTail(tx, r.id, ids[i], groups[i].points); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	pack := make([]series.Keyed, 0, len(metrics))
+	for _, i := range few {
+		for _, p := range groups[i].points {
+			pack = append(pack, series.Keyed{Key: ids[i], Point: p})
+		}
+	}
+	return writePack(tx, r.id, pack)
+}
+
 // writePoints adds points of one metric to a locked run. They are in the order of histories.
 func writePoints(tx *sqldb.Tx, run, key int64, points []series.Point) error {
 	if err := widenLatest(tx, run, key, spanOf(points)); err != nil {
@@ -108,6 +156,11 @@ func writePoints(tx *sqldb.Tx, run, key int64, points []series.Point) error {
 	if len(points) >= blockFrom {
 		return insertBlock(tx, run, key, points)
 	}
+	return writeTail(tx, run, key, points)
+}
+
+// writeTail adds points of one metric to its tail.
+func writeTail(tx *sqldb.Tx, run, key int64, points []series.Point) error {
 	seq, err := lastSeq(tx, `select seq from tail where run_id = cast($1 as bigint) and key_id = cast($2 as bigint) order by seq desc limit 1`, run, key)
 	if err != nil {
 		return err
@@ -124,6 +177,22 @@ func writePoints(tx *sqldb.Tx, run, key int64, points []series.Point) error {
 		return nil
 	}
 	return fold(tx, run, key)
+}
+
+// latestColumns are the columns of the table latest as a span fills them.
+var latestColumns = []string{"run_id", "key_id", "value", "step", "ts", "vmin", "vmax", "vfirst", "first_step", "first_ts"}
+
+var widenMany = newInsertMany("latest", latestColumns, upsertLatest)
+
+// widenAll takes the points of many metrics into the table latest.
+func widenAll(tx *sqldb.Tx, run int64, keys []int64, groups []metricGroup) error {
+	return widenMany.each(run, len(groups), func(args []any, i int) []any {
+		s := spanOf(groups[i].points)
+		return append(args, keys[i], s.last.Value, s.last.Step, s.last.Time, s.min, s.max, s.first.Value, s.first.Step, s.first.Time)
+	}, func(sql string, args []any) error {
+		_, err := tx.Exec(sql, args...)
+		return err
+	})
 }
 
 // widenLatest takes a span into a metric's row of the table latest.
@@ -186,13 +255,20 @@ func insertBlock(tx *sqldb.Tx, run, key int64, points []series.Point) error {
 
 // storeBlock writes a block that is made already.
 func storeBlock(tx *sqldb.Tx, run, key int64, s series.Summary, data []byte) error {
-	seq, err := lastSeq(tx, `select seq from seg where run_id = cast($1 as bigint) and key_id = cast($2 as bigint) order by seq desc limit 1`, run, key)
+	_, err := addBlock(tx, run, key, s, data)
+	return err
+}
+
+// addBlock writes a block and gives its number.
+func addBlock(tx *sqldb.Tx, run, key int64, s series.Summary, data []byte) (seq int64, err error) {
+	seq, err = lastSeq(tx, `select seq from seg where run_id = cast($1 as bigint) and key_id = cast($2 as bigint) order by seq desc limit 1`, run, key)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	seq++
 	_, err = tx.Exec(`
 		insert into seg (run_id, key_id, seq, n, step0, step1, ts0, ts1, vmin, vmax, vfirst, vlast, data)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		run, key, seq+1, s.N, s.MinStep, s.MaxStep, s.MinTime, s.MaxTime, number(s.Min), number(s.Max), number(s.First), number(s.Last), data)
-	return err
+		run, key, seq, s.N, s.MinStep, s.MaxStep, s.MinTime, s.MaxTime, number(s.Min), number(s.Max), number(s.First), number(s.Last), data)
+	return seq, err
 }

@@ -101,7 +101,7 @@ func grow(dst []Point, n int) []Point {
 }
 
 // appendDeltas writes one of the two integers of all points. Differences wrap around, which loses nothing.
-func appendDeltas(dst []byte, points []Point, field func(*Point) int64) []byte {
+func appendDeltas[P any](dst []byte, points []P, field func(*P) int64) []byte {
 	last := field(&points[0])
 	dst = binary.AppendVarint(dst, last)
 	delta, zeros := int64(0), uint64(0)
@@ -151,8 +151,7 @@ func (d *deltas) next() int64 {
 func (d *deltas) done() bool { return !d.r.bad && len(d.r.data) == 0 && d.zeros == 0 }
 
 func readSteps(out []Point, data []byte) bool {
-	d := deltas{r: reader{data: data}}
-	d.v = unzigzag(d.r.uvarint())
+	d := openDeltas(data)
 	out[0].Step = d.v
 	for i := range out[1:] {
 		out[i+1].Step = d.next()
@@ -161,8 +160,7 @@ func readSteps(out []Point, data []byte) bool {
 }
 
 func readTimes(out []Point, data []byte) bool {
-	d := deltas{r: reader{data: data}}
-	d.v = unzigzag(d.r.uvarint())
+	d := openDeltas(data)
 	out[0].Time = d.v
 	for i := range out[1:] {
 		out[i+1].Time = d.next()
