@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/weir-ml/weir/internal/server"
 )
 
 // connectCommand is what clients in other languages call with a folder as their tracking URI: afterwards a server for it
@@ -19,7 +21,10 @@ func (a *app) connectCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return json.NewEncoder(a.Stdout).Encode(ready)
+			return json.NewEncoder(a.Stdout).Encode(struct {
+				server.Ready
+				RPackage string `json:"r_package"` // by which R says that it is older or newer than this program
+			}{ready, rPackageVersion()})
 		},
 	}
 }

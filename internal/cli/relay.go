@@ -24,46 +24,43 @@ const (
 	relayBatch = 1000                   // metrics in one request
 )
 
-// relayCommand sends what an R session appends to a file, while R is busy with a fit. The session holds standard input
-// open; its end is the session's end, however that comes about. FILE.sent holds the bytes that the server has taken,
+// relayCommand sends what an R session appends to a file, while R is busy with a fit, until the
+// session is over. FILE.sent holds the bytes that the server has taken,
 // FILE.err what it refused for good. A file that could not be delivered stays for mlflow_sync().
 func (a *app) relayCommand() *cobra.Command {
-	return a.trackingFlags(&cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "relay FILE",
 		Short: "Send the metrics that an R session writes to a file, until the session ends",
 		Args:  oneArg,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			// An interrupt at R's prompt reaches its children, too; it is not meant for them.
-			ctx := context.WithoutCancel(cmd.Context())
-			t, err := a.open(ctx)
-			if err != nil {
-				return err
+	}
+	watch := a.session(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		// An interrupt at R's prompt reaches its children, too; it is not meant for them.
+		ctx, cancel := context.WithCancel(context.WithoutCancel(cmd.Context()))
+		defer cancel()
+		t, err := a.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer t.close()
+		file, err := os.Open(a.abs(args[0]))
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		ended := watch(ctx)
+		go func() {
+			<-ended
+			select {
+			case <-time.After(relayGrace):
+				cancel()
+			case <-ctx.Done():
 			}
-			defer t.close()
-			file, err := os.Open(a.abs(args[0]))
-			if err != nil {
-				return err
-			}
-			defer file.Close()
-			ended := make(chan struct{})
-			go func() {
-				_, _ = io.Copy(io.Discard, a.Stdin) // an error ends the wait as well as the end does
-				close(ended)
-			}()
-			ctx, cancel := context.WithCancel(ctx)
-			defer cancel()
-			go func() {
-				<-ended
-				select {
-				case <-time.After(relayGrace):
-					cancel()
-				case <-ctx.Done():
-				}
-			}()
-			r := &relay{send: t.LogBatch, file: file, ended: ended}
-			return r.run(ctx)
-		},
-	})
+		}()
+		r := &relay{send: t.LogBatch, file: file, ended: ended}
+		return r.run(ctx)
+	}
+	return a.trackingFlags(cmd)
 }
 
 // relay follows one file.

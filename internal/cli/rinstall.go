@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,7 @@ import (
 
 // rCommand is `weir r`.
 func (a *app) rCommand() *cobra.Command {
-	return group("r", "Work with the R package", a.installR(), a.relayCommand())
+	return group("r", "Work with the R package", a.installR(), a.relayCommand(), a.systemCommand())
 }
 
 // installR installs the R package that this binary carries; it needs no network.
@@ -61,4 +62,18 @@ func (a *app) installR() *cobra.Command {
 	cmd.Flags().StringVar(&lib, "lib", "", "library to install into; R's first one when empty")
 	cmd.Flags().StringVar(&rscript, "r", "", "R to use; the one on PATH when empty")
 	return cmd
+}
+
+// rPackageVersion is the version of the R package that this binary carries.
+func rPackageVersion() string {
+	text, err := rpkg.FS.ReadFile("DESCRIPTION")
+	if err != nil {
+		return "" // embedded: it is always there
+	}
+	for line := range strings.Lines(string(text)) {
+		if version, ok := strings.CutPrefix(line, "Version:"); ok {
+			return strings.TrimSpace(version)
+		}
+	}
+	return ""
 }

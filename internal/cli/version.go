@@ -35,6 +35,7 @@ func (a *app) versionCommand() *cobra.Command {
 			}
 			return json.NewEncoder(a.Stdout).Encode(map[string]string{
 				"version": Version, "mlflow_version": server.MLflowVersion, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+				"r_package": rPackageVersion(),
 			})
 		},
 	}

@@ -251,8 +251,8 @@ store_fetch <- function(store, key, dest) {
 }
 
 # A progress bar for many files in interactive use, nothing otherwise.
-progress <- function(what, n) {
-  if (n < 5L || !interactive()) return(function() invisible())
+progress <- function(what, n, from = 5L) {
+  if (n < from || !interactive()) return(function() invisible())
   frame <- parent.frame()
   bar <- cli::cli_progress_bar(what, total = n, .envir = frame)
   function() cli::cli_progress_update(id = bar, .envir = frame)

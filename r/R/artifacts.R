@@ -12,7 +12,8 @@
 #' file <- tempfile(fileext = ".txt")
 #' writeLines("hello", file)
 #' with(mlflow_start_run(), mlflow_log_artifact(file, "notes"))
-mlflow_log_artifact <- function(path, artifact_path = NULL, run_id = NULL, client = NULL) {
+mlflow_log_artifact <- function(path, artifact_path = NULL, run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   path <- path.expand(path)
   absent <- path[!file.exists(path)]
   if (length(absent)) {
@@ -62,7 +63,8 @@ check_artifact_path <- function(path) {
 
 #' @rdname mlflow_log_artifact
 #' @export
-mlflow_log_artifacts <- function(local_dir, artifact_path = NULL, run_id = NULL, client = NULL) {
+mlflow_log_artifacts <- function(local_dir, artifact_path = NULL, run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   if (!all(dir.exists(path.expand(local_dir)))) {
     mlflow_abort(paste("No such directory:", paste(local_dir, collapse = ", ")), code = "NO_SUCH_FILE")
   }
@@ -72,6 +74,7 @@ mlflow_log_artifacts <- function(local_dir, artifact_path = NULL, run_id = NULL,
 #' List and delete artifacts of a run
 #'
 #' @param path A folder or file among the artifacts; the root if `NULL`.
+#' @param run_uuid The older name of `run_id`.
 #' @param run_id The run; the active one if `NULL`.
 #' @param client An `mlflow_client`; the current tracking URI's if `NULL`.
 #' @param recursive Whether to list what folders hold.
@@ -82,7 +85,8 @@ mlflow_log_artifacts <- function(local_dir, artifact_path = NULL, run_id = NULL,
 #' @examplesIf mlflow:::example_store()
 #' with(run <- mlflow_start_run(), mlflow_log_text("hello", "notes/a.txt"))
 #' mlflow_list_artifacts("notes", run$run_id)
-mlflow_list_artifacts <- function(path = NULL, run_id = NULL, client = NULL, recursive = FALSE) {
+mlflow_list_artifacts <- function(path = NULL, run_id = NULL, client = NULL, recursive = FALSE, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   run <- resolve_read_run(run_id, client)
   rows <- list_artifacts(run, check_artifact_path(path), recursive)
   attr(rows, "root_uri") <- run_store(run$client, run$run_id)$root
@@ -132,6 +136,7 @@ mlflow_delete_artifacts <- function(path, run_id = NULL, client = NULL) {
 #'
 #' @param path A file or folder among the run's artifacts; all of them if `NULL` or
 #'   `""`.
+#' @param run_uuid The older name of `run_id`.
 #' @param run_id The run; the active one if `NULL`.
 #' @param client An `mlflow_client`; the current tracking URI's if `NULL`.
 #' @param dst_path The folder to download to, created when missing; a new temporary
@@ -144,7 +149,8 @@ mlflow_delete_artifacts <- function(path, run_id = NULL, client = NULL) {
 #' with(run <- mlflow_start_run(), mlflow_log_text("hello", "a.txt"))
 #' readLines(mlflow_download_artifacts("a.txt", run$run_id))
 mlflow_download_artifacts <- function(path = NULL, run_id = NULL, client = NULL, dst_path = NULL,
-                                      artifact_uri = NULL) {
+                                      artifact_uri = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   dest <- path.expand(dst_path %||% tempfile("mlflow-artifacts-"))
   dir.create(dest, recursive = TRUE, showWarnings = FALSE)
   if (!is.null(artifact_uri)) {
@@ -248,7 +254,8 @@ logged_model_of_run <- function(client, run_id, name) {
 #' @export
 #' @examplesIf mlflow:::example_store()
 #' with(mlflow_start_run(), mlflow_get_artifact_uri("model"))
-mlflow_get_artifact_uri <- function(path = NULL, run_id = NULL, client = NULL) {
+mlflow_get_artifact_uri <- function(path = NULL, run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   run <- resolve_read_run(run_id, client)
   root <- run_store(run$client, run$run_id)$root
   if (is.null(path)) root else paste0(sub("/+$", "", root), "/", check_artifact_path(path))

@@ -114,7 +114,7 @@ relay_points <- function(run, key, value, timestamp, step) {
   if (is.null(relay) || !identical(relay$uri, uri)) {
     if (!inherits(run$client, c("mlflow_http_client", "mlflow_file_client"))) return(FALSE)
     stop_relay()
-    relay <- start_relay(uri)
+    relay <- start_relay(uri, run$client)
     if (is.null(relay)) {
       .globals$queue$use_relay <- FALSE
       return(FALSE)
@@ -130,17 +130,14 @@ relay_points <- function(run, key, value, timestamp, step) {
   TRUE
 }
 
-start_relay <- function(uri) {
+start_relay <- function(uri, client) {
   path <- spool_file("points-")
   head <- spool_head(uri)
   file <- file(path, "ab")
   writeLines(head, file, useBytes = TRUE)
   flush(file)
   log <- paste0(path, ".log")
-  quiet <- if (.Platform$OS.type == "windows") paste("2>", shQuote(log)) else paste(">/dev/null 2>", shQuote(log))
-  command <- paste(shQuote(mlflow_bin()), "r relay --tracking-uri", shQuote(uri), shQuote(path), quiet)
-  # The pipe carries nothing: its end tells the relay that this session is over.
-  alive <- tryCatch(suppressWarnings(pipe(command, "w")), error = function(e) NULL)
+  alive <- start_companion("relay", uri, shQuote(path), log, companion_env(client))
   if (is.null(alive)) {
     close(file)
     unlink(path)
@@ -198,8 +195,7 @@ stop_relay <- function() {
   .globals$relay <- NULL
   if (isTRUE(.globals$forked)) return(invisible())
   close(relay$file)
-  # Closing the pipe waits for the relay's end.
-  try(close(relay$alive), silent = TRUE)
+  end_companion(relay$alive)
   relay_refusals(relay)
   unlink(relay$log)
   invisible()

@@ -70,6 +70,7 @@ at_exit <- function() {
   on.exit(options(old))
   try(mlflow_flush(), silent = TRUE)
   try(stop_relay(), silent = TRUE)
+  for (run_id in names(.globals$monitors)) try(stop_monitor(run_id), silent = TRUE)
   if (isFALSE(getOption("mlflow.end_run_on_exit", TRUE))) {
     return(invisible())
   }

@@ -217,3 +217,34 @@ fit_metrics <- function(model) {
   }
   out[lengths(out) == 1L]
 }
+
+#' A callback that logs the epochs of a keras model
+#'
+#' Logs what keras knows at the end of each epoch (loss and metrics) to the active run, or
+#' to a run that starts with the first epoch.
+#'
+#' @param package The package that fits the model, `"keras3"` or `"keras"`; the loaded one if
+#'   `NULL`.
+#' @returns A callback for the argument `callbacks` of keras's `fit()`.
+#' @export
+#' @examplesIf requireNamespace("keras3", quietly = TRUE) && interactive()
+#' model |> fit(x, y, callbacks = list(mlflow_keras_callback()))
+mlflow_keras_callback <- function(package = NULL) {
+  known <- c("keras3", "keras")
+  package <- package %||% c(Filter(isNamespaceLoaded, known), Filter(is_installed, known))[1L]
+  if (is.na(package) || !is_installed(package)) {
+    mlflow_abort("No keras: install the package keras3 (or keras), or name it with `package`.", code = "NO_PACKAGE")
+  }
+  getExportedValue(package, "callback_lambda")(on_epoch_end = log_epoch)
+}
+
+is_installed <- function(package) nzchar(system.file(package = package))
+
+# keras counts epochs from 0.
+log_epoch <- function(epoch, logs) {
+  # A tensor or a number of Python's, or something that is no number.
+  values <- lapply(as.list(logs), function(x) tryCatch(as.numeric(x), warning = function(w) NULL, error = function(e) NULL))
+  values <- Filter(function(x) length(x) == 1L, values)
+  if (length(values)) mlflow_log_metrics(values, step = epoch + 1)
+  invisible()
+}

@@ -40,6 +40,7 @@ with_this_r <- function(expr) {
 
 # Environment variables for the time of an expression.
 with_env <- function(env, expr) {
+  if (!length(env)) return(expr)
   old <- Sys.getenv(names(env), unset = NA, names = TRUE)
   do.call(Sys.setenv, as.list(env))
   on.exit({

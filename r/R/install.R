@@ -98,6 +98,8 @@ mlflow_doctor <- function(mask_envs = TRUE) {
       "not found; install_mlflow() or MLFLOW_BIN (only needed for folders, projects and serving)"),
     c("tracking URI", TRUE, uri)
   )
+  skew <- if (nzchar(bin)) version_skew(bin_package(bin), bin)
+  if (!is.null(skew)) rows <- c(rows, list(c("versions", FALSE, skew)))
   remote <- grepl("^(https?|azureml|databricks)", uri)
   if (remote || nzchar(bin)) {
     answer <- tryCatch(
@@ -124,6 +126,14 @@ mlflow_doctor <- function(mask_envs = TRUE) {
     cat(if (table$ok[[i]]) "ok    " else "FAULT ", table$check[[i]], ": ", table$detail[[i]], "\n", sep = "")
   }
   invisible(table)
+}
+
+# The version of the package that a program carries; NULL where it does not tell.
+bin_package <- function(bin) {
+  tryCatch(
+    suppressWarnings(json_parse(paste(system2(bin, c("version", "--json"), stdout = TRUE, stderr = FALSE), collapse = ""))$r_package),
+    error = function(e) NULL
+  )
 }
 
 # A doctor does not create a store that is not there.

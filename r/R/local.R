@@ -102,6 +102,7 @@ local_connect <- function(target) {
       paste(out, collapse = " ")
     ), code = "LOCAL_STORE")
   }
+  note_versions(info$r_package, bin)
   creds <- new_mlflow_host_creds(host = info$url, token = info$token %||% NA)
   creds$local <- TRUE
   server <- list(
@@ -110,6 +111,29 @@ local_connect <- function(target) {
   )
   .globals$url_mapping[[target]] <- server
   server
+}
+
+# The program carries the package that belongs to it and names its version: one line says
+# that this package is another one.
+note_versions <- function(theirs, bin, ours = as.character(utils::packageVersion("mlflow"))) {
+  text <- version_skew(theirs, bin, ours)
+  if (!is.null(text)) inform_once(paste("version", theirs), text)
+}
+
+version_skew <- function(theirs, bin, ours = as.character(utils::packageVersion("mlflow"))) {
+  if (is.null(theirs) || !nzchar(theirs)) return(NULL)
+  order <- utils::compareVersion(ours, theirs)
+  if (order == 0) return(NULL)
+  if (order < 0) {
+    return(paste0(
+      "The package mlflow ", ours, " is older than the program ", bin, ", which comes with ", theirs, ": run `",
+      bin, " r install` and restart R."
+    ))
+  }
+  paste0(
+    "The program ", bin, ", which comes with the package mlflow ", theirs, ", is older than this package (", ours,
+    "): install a newer program, see ?install_mlflow."
+  )
 }
 
 # An open connection that asks for /lease and never reads: the server lives

@@ -7,7 +7,9 @@
 #'   request.
 #' @param timestamp When the value was measured: milliseconds since 1970 or a
 #'   `POSIXct`; now if `NULL`.
-#' @param step The step, a whole number; 0 if `NULL`.
+#' @param step The step, a whole number; 0 if `NULL`. `"auto"` counts on by itself: one
+#'   more than the last step of this metric.
+#' @param run_uuid The older name of `run_id`.
 #' @param run_id The run; the active one if `NULL`. A run is started when there is
 #'   none.
 #' @param client An `mlflow_client`; the current tracking URI's if `NULL`.
@@ -17,13 +19,15 @@
 #' with(mlflow_start_run(), {
 #'   for (step in 1:3) mlflow_log_metric("loss", 1 / step, step = step)
 #' })
-mlflow_log_metric <- function(key, value, timestamp = NULL, step = NULL, run_id = NULL, client = NULL) {
+mlflow_log_metric <- function(key, value, timestamp = NULL, step = NULL, run_id = NULL, client = NULL,
+                              run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   key <- check_string(key, "key")
   number <- metric_value(key, value, step)
   if (is.null(number)) return(invisible(NULL))
   run <- queued_run(run_id, client) %||% resolve_run(run_id, client)
   timestamp <- if (is.null(timestamp)) current_time() else as_milliseconds(timestamp)
-  step <- if (is.null(step)) 0 else round(as.numeric(step))
+  step <- metric_step(step, key, run)
   if (!is.null(.globals$queue)) {
     queue_points(run, key, number, timestamp, step)
   } else if (length(number) > 1L) {
@@ -41,6 +45,30 @@ mlflow_log_metric <- function(key, value, timestamp = NULL, step = NULL, run_id 
     value_num = number, timestamp = timestamp, step = step
   ))
   invisible(if (compat_cran()) number_text(number) else number)
+}
+
+# The steps of metrics of a run. What "auto" has given is remembered, so that only the first
+# point of a metric asks the server.
+metric_step <- function(step, keys, run) {
+  if (is.null(step)) return(0)
+  if (!identical(step, "auto")) {
+    number <- suppressWarnings(round(as.numeric(step)))
+    if (anyNA(number)) {
+      mlflow_abort("`step` must be a whole number or \"auto\".", code = "INVALID_PARAMETER_VALUE", argument = "step")
+    }
+    return(number)
+  }
+  at <- paste(run$run_id, keys)
+  if (!all(at %in% names(.globals$last_steps))) {
+    mlflow_flush()
+    query <- list(run_id = run$run_id, run_uuid = run$run_id)
+    metrics <- rest_call(run$client, "runs/get", query = query)$run$data$metrics
+    known <- stats::setNames(field(metrics, "step", 0), field(metrics, "key", ""))
+    fresh <- setdiff(keys, keys[at %in% names(.globals$last_steps)])
+    .globals$last_steps[paste(run$run_id, fresh)] <- ifelse(fresh %in% names(known), known[fresh], -1)
+  }
+  .globals$last_steps[at] <- .globals$last_steps[at] + 1
+  unname(.globals$last_steps[at])
 }
 
 # The number of a metric, or NULL when it is to be skipped.
@@ -74,7 +102,8 @@ metric_value <- function(key, value, step = NULL) {
 #' with(mlflow_start_run(), {
 #'   depth <- mlflow_log_param("depth", 3)
 #' })
-mlflow_log_param <- function(key, value, run_id = NULL, client = NULL) {
+mlflow_log_param <- function(key, value, run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   key <- check_string(key, "key")
   text <- param_text(key, value)
   run <- resolve_run(run_id, client)
@@ -116,7 +145,8 @@ param_text <- function(key, value) {
 #'   mlflow_set_tags(phase = "final", reviewed = TRUE)
 #'   mlflow_delete_tag("reviewed")
 #' })
-mlflow_set_tag <- function(key, value, run_id = NULL, client = NULL) {
+mlflow_set_tag <- function(key, value, run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   key <- check_string(key, "key")
   if (is.null(value) || (length(value) == 1L && is.atomic(value) && is.na(value))) check_string(value, "value")
   text <- as_text(value)
@@ -132,7 +162,8 @@ mlflow_set_tag <- function(key, value, run_id = NULL, client = NULL) {
 
 #' @rdname mlflow_set_tag
 #' @export
-mlflow_set_tags <- function(tags = list(), ..., run_id = NULL, client = NULL) {
+mlflow_set_tags <- function(tags = list(), ..., run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   pairs <- as_pairs(c(as.list(tags), list(...)))
   run <- resolve_run(run_id, client)
   log_batch_call(run$client, run$run_id, tags = pairs)
@@ -141,7 +172,8 @@ mlflow_set_tags <- function(tags = list(), ..., run_id = NULL, client = NULL) {
 
 #' @rdname mlflow_set_tag
 #' @export
-mlflow_delete_tag <- function(key, run_id = NULL, client = NULL) {
+mlflow_delete_tag <- function(key, run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   key <- check_string(key, "key")
   run <- resolve_run(run_id, client)
   rest_call(run$client, "runs/delete-tag", "POST", body = list(run_id = run$run_id, key = key))
@@ -163,7 +195,8 @@ mlflow_delete_tag <- function(key, run_id = NULL, client = NULL) {
 #'   mlflow_log_params(lr, depth = 3)
 #'   mlflow_log_metrics(list(rmse = 0.3, r2 = 0.9), step = 1)
 #' })
-mlflow_log_params <- function(params = list(), ..., run_id = NULL, client = NULL) {
+mlflow_log_params <- function(params = list(), ..., run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   values <- named_arguments(substitute(list(params, ...)), missing(params), params, list(...))
   run <- resolve_run(run_id, client)
   pairs <- unname(Map(function(k, v) list(key = k, value = param_text(k, v)), names(values), values))
@@ -186,7 +219,8 @@ named_arguments <- function(expressions, first_missing, first, dots) {
 #' @rdname mlflow_log_params
 #' @export
 mlflow_log_metrics <- function(metrics = list(), step = NULL, timestamp = NULL, ..., run_id = NULL,
-                               client = NULL) {
+                               client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   values <- c(as.list(metrics), list(...))
   if (!length(values)) return(invisible(values))
   if (is.null(names(values)) || any(!nzchar(names(values)))) mlflow_abort("metrics must be named.")
@@ -194,7 +228,7 @@ mlflow_log_metrics <- function(metrics = list(), step = NULL, timestamp = NULL, 
   numbers <- unlist(drop_null(numbers))
   run <- resolve_run(run_id, client)
   timestamp <- if (is.null(timestamp)) current_time() else as_milliseconds(timestamp)
-  step <- if (is.null(step)) 0 else round(as.numeric(step))
+  step <- metric_step(step, names(numbers), run)
   if (!is.null(.globals$queue)) {
     queue_points(run, names(numbers), unname(numbers), timestamp, step)
   } else {
@@ -223,7 +257,9 @@ mlflow_log_metrics <- function(metrics = list(), step = NULL, timestamp = NULL, 
 #'     params = list(depth = 3)
 #'   )
 #' })
-mlflow_log_batch <- function(metrics = NULL, params = NULL, tags = NULL, run_id = NULL, client = NULL) {
+mlflow_log_batch <- function(metrics = NULL, params = NULL, tags = NULL, run_id = NULL, client = NULL,
+                             run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   if (is.data.frame(metrics) && length(metrics)) {
     if (is.null(metrics$step)) metrics$step <- rep(0, nrow(metrics))
     if (is.null(metrics$timestamp)) metrics$timestamp <- rep(current_time(), nrow(metrics))

@@ -119,6 +119,7 @@ mlflow_predict.function <- function(model, data, ...) {
   model(data, ...)
 }
 
+# The worker of `weir models serve` (predictor() in harness.R) answers as these methods do.
 #' @export
 mlflow_predict.default <- function(model, data, ...) {
   stats::predict(model, data, ...)
@@ -140,18 +141,11 @@ mlflow_predict.cv.glmnet <- function(model, data, ...) {
 }
 
 #' @export
-mlflow_predict.rpart <- function(model, data, ...) {
-  # A classification tree answers classes, as other classifiers do.
-  if (...length() == 0L && identical(model$method, "class")) return(stats::predict(model, data, type = "class"))
-  stats::predict(model, data, ...)
-}
-
-#' @export
 mlflow_predict.gbm <- function(model, data, ..., n.trees = NULL) {
   drop_column(stats::predict(model, data, n.trees = n.trees %||% model$n.trees, ...))
 }
 
 drop_column <- function(x) {
-  if (is.array(x) && length(dim(x)) == 3L && dim(x)[[3L]] == 1L) x <- x[, , 1L]
+  if (is.array(x) && length(dim(x)) == 3L && dim(x)[[3L]] == 1L) x <- array(x, dim(x)[1:2], dimnames(x)[1:2])
   if (is.matrix(x) && ncol(x) == 1L) x[, 1L] else x
 }

@@ -43,7 +43,7 @@ mlflow_log_model <- function(model, artifact_path = NULL, ..., run_id = NULL, cl
   ))
   spec$flavors <- list()
   if (is.null(signature) && !is.null(input_example)) signature <- example_signature(model, input_example)
-  if (!is.null(signature)) spec$signature <- signature_spec(signature)
+  spec <- add_signature(spec, signature)
   store <- run_store(run$client, run$run_id)
   logged <- begin_logged_model(run, store, artifact_path, params)
   spec$model_id <- logged$model_id

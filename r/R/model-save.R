@@ -43,7 +43,7 @@ r_model_spec <- function(model, model_spec, ..., signature = NULL, input_example
   if (is.null(signature) && !is.null(input_example) && is.null(model_spec$signature)) {
     signature <- example_signature(model, input_example)
   }
-  if (!is.null(signature)) model_spec$signature <- signature_spec(signature)
+  model_spec <- add_signature(model_spec, signature)
   model_spec$.example <- input_example
   model_spec$r_version <- paste(R.version$major, R.version$minor, sep = ".")
   model_spec$r_packages <- model_packages(model)

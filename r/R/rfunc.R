@@ -62,6 +62,14 @@ read_model_input <- function(path, content_type = NULL, json_format = NULL) {
   data_from_json(jsonlite::fromJSON(text, simplifyVector = TRUE), json_format)
 }
 
+# The data of a request's body; what mlflow_export_plumber() writes calls it.
+read_model_text <- function(text, content_type = "json") {
+  file <- tempfile(fileext = paste0(".", content_type))
+  on.exit(unlink(file))
+  write_text(paste(text, collapse = "\n"), file)
+  read_model_input(file, content_type)
+}
+
 # MLflow's JSON inputs, wrapped or bare.
 data_from_json <- function(body, json_format = NULL) {
   known <- c("dataframe_split", "dataframe_records", "instances", "inputs")

@@ -60,6 +60,9 @@ run_id_text <- function(x) {
 #' @param run_uuid The older name of `run_id`.
 #' @param source_name,source_version,entry_point_name,source_type Replace what is
 #'   found out about the source of the run.
+#' @param log_system_metrics Whether to log the use of processor, memory, disk, network and
+#'   GPUs while the run is active; `NULL` does what [mlflow_system_metrics()] or the
+#'   variable `MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING` says.
 #' @returns An `mlflow_run`, a tibble of one row: `run_uuid`, `run_id`,
 #'   `experiment_id`, `run_name`, `user_id`, `status`, `start_time`, `end_time`,
 #'   `artifact_uri`, `lifecycle_stage`, and `metrics`, `params` and `tags` as list
@@ -73,7 +76,8 @@ run_id_text <- function(x) {
 mlflow_start_run <- function(run_id = NULL, experiment_id = NULL, start_time = NULL, tags = NULL,
                              client = NULL, nested = FALSE, run_name = NULL, parent_run_id = NULL,
                              description = NULL, run_uuid = NULL, source_name = NULL,
-                             source_version = NULL, entry_point_name = NULL, source_type = NULL) {
+                             source_version = NULL, entry_point_name = NULL, source_type = NULL,
+                             log_system_metrics = NULL) {
   fork_guard()
   run_id <- run_id %||% run_uuid
   extra <- drop_null(list(
@@ -115,6 +119,7 @@ mlflow_start_run <- function(run_id = NULL, experiment_id = NULL, start_time = N
     .globals$owned_runs[[run$run_id]] <- client
     watch_exit()
   }
+  if (wants_monitor(log_system_metrics)) start_monitor(run$run_id, client)
   run
 }
 
@@ -249,6 +254,7 @@ end_run_and_children <- function(run_id, status) {
 #' @param status The status to end with.
 #' @param end_time When the run ended: milliseconds since 1970 or a `POSIXct`; now
 #'   if `NULL`.
+#' @param run_uuid The older name of `run_id`.
 #' @param run_id The run; the active one if `NULL`.
 #' @param client An `mlflow_client`; the current tracking URI's if `NULL`.
 #' @returns The run, an `mlflow_run`.
@@ -257,7 +263,8 @@ end_run_and_children <- function(run_id, status) {
 #' mlflow_start_run()
 #' mlflow_end_run()
 mlflow_end_run <- function(status = c("FINISHED", "FAILED", "KILLED"), end_time = NULL,
-                           run_id = NULL, client = NULL) {
+                           run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   status <- match.arg(status)
   if (!is.null(client) && is.null(run_id)) {
     mlflow_abort("`run_id` must be specified when `client` is specified.")
@@ -268,6 +275,7 @@ mlflow_end_run <- function(status = c("FINISHED", "FAILED", "KILLED"), end_time 
   client <- resolve_client(client)
   end_time <- if (is.null(end_time)) current_time() else as_milliseconds(end_time)
   mlflow_flush()
+  stop_monitor(run_id)
   rest_call(client, "runs/update", "POST", body = list(
     run_id = run_id, run_uuid = run_id, status = status, end_time = end_time
   ))
@@ -298,6 +306,7 @@ forget_run <- function(run_id) {
 
 #' Get a run
 #'
+#' @param run_uuid The older name of `run_id`.
 #' @param run_id The run; the active one if `NULL`.
 #' @param client An `mlflow_client`; the current tracking URI's if `NULL`.
 #' @returns An `mlflow_run`; see [mlflow_start_run()].
@@ -306,7 +315,8 @@ forget_run <- function(run_id) {
 #' run <- mlflow_start_run()
 #' mlflow_end_run()
 #' mlflow_get_run(run$run_id)
-mlflow_get_run <- function(run_id = NULL, client = NULL) {
+mlflow_get_run <- function(run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   run <- resolve_read_run(run_id, client)
   mlflow_flush()
   get_run(run$client, run$run_id)
@@ -349,6 +359,7 @@ mlflow_active_experiment <- function(client = NULL) {
 
 #' Delete and restore runs
 #'
+#' @param run_uuid The older name of `run_id`.
 #' @param run_id One id or several.
 #' @param client An `mlflow_client`; the current tracking URI's if `NULL`.
 #' @returns `mlflow_delete_run()` `NULL`, invisibly; `mlflow_restore_run()` the run,
@@ -359,7 +370,8 @@ mlflow_active_experiment <- function(client = NULL) {
 #' mlflow_end_run()
 #' mlflow_delete_run(run$run_id)
 #' mlflow_restore_run(run$run_id)
-mlflow_delete_run <- function(run_id, client = NULL) {
+mlflow_delete_run <- function(run_id, client = NULL, run_uuid = NULL) {
+  if (missing(run_id)) run_id <- run_uuid
   ids <- run_id_text(run_id)
   if (any(ids %in% .globals$active_run_stack)) mlflow_abort("Cannot delete an active run.")
   client <- resolve_client(client)
@@ -378,7 +390,8 @@ mlflow_delete_runs <- function(run_id, client = NULL) {
 
 #' @rdname mlflow_delete_run
 #' @export
-mlflow_restore_run <- function(run_id, client = NULL) {
+mlflow_restore_run <- function(run_id, client = NULL, run_uuid = NULL) {
+  if (missing(run_id)) run_id <- run_uuid
   client <- resolve_client(client)
   for (id in run_id_text(run_id)) {
     rest_call(client, "runs/restore", "POST", body = list(run_id = id))
@@ -389,6 +402,7 @@ mlflow_restore_run <- function(run_id, client = NULL) {
 
 #' Change a run
 #'
+#' @param run_uuid The older name of `run_id`.
 #' @param run_id The run; the active one if `NULL`.
 #' @param status The new status: `RUNNING`, `SCHEDULED`, `FINISHED`, `FAILED` or
 #'   `KILLED`.
@@ -398,7 +412,8 @@ mlflow_restore_run <- function(run_id, client = NULL) {
 #' @export
 #' @examplesIf mlflow:::example_store()
 #' with(mlflow_start_run(), mlflow_set_run_name("baseline"))
-mlflow_update_run <- function(run_id = NULL, status = NULL, run_name = NULL, client = NULL) {
+mlflow_update_run <- function(run_id = NULL, status = NULL, run_name = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   run <- resolve_read_run(run_id, client)
   rest_call(run$client, "runs/update", "POST", body = list(
     run_id = run$run_id, run_uuid = run$run_id, status = status, run_name = run_name
@@ -408,12 +423,14 @@ mlflow_update_run <- function(run_id = NULL, status = NULL, run_name = NULL, cli
 
 #' @rdname mlflow_update_run
 #' @export
-mlflow_set_run_name <- function(name, run_id = NULL, client = NULL) {
+mlflow_set_run_name <- function(name, run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   mlflow_update_run(run_id, run_name = check_string(name, "name"), client = client)
 }
 
 #' Parents and children of a run
 #'
+#' @param run_uuid The older name of `run_id`.
 #' @param run_id The run; the active one if `NULL`.
 #' @param client An `mlflow_client`; the current tracking URI's if `NULL`.
 #' @returns `mlflow_get_parent_run()` an `mlflow_run` or `NULL`;
@@ -424,7 +441,8 @@ mlflow_set_run_name <- function(name, run_id = NULL, client = NULL) {
 #'   with(mlflow_start_run(nested = TRUE), mlflow_log_metric("x", 1))
 #' })
 #' mlflow_list_child_runs(parent$run_id)$run_id
-mlflow_get_parent_run <- function(run_id = NULL, client = NULL) {
+mlflow_get_parent_run <- function(run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   run <- mlflow_get_run(run_id, client)
   tags <- run$tags[[1L]]
   if (!is.data.frame(tags)) return(NULL)
@@ -434,7 +452,8 @@ mlflow_get_parent_run <- function(run_id = NULL, client = NULL) {
 
 #' @rdname mlflow_get_parent_run
 #' @export
-mlflow_list_child_runs <- function(run_id = NULL, client = NULL) {
+mlflow_list_child_runs <- function(run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   run <- resolve_read_run(run_id, client)
   experiment <- get_run(run$client, run$run_id)$experiment_id
   mlflow_search_runs(paste0("tags.mlflow.parentRunId = '", run$run_id, "'"),

@@ -90,6 +90,7 @@ mlflow_list_run_infos <- function(run_view_type = c("ACTIVE_ONLY", "DELETED_ONLY
 #' Get the history of a metric
 #'
 #' @param metric_key The name of the metric.
+#' @param run_uuid The older name of `run_id`.
 #' @param run_id The run, or several; the active one if `NULL`.
 #' @param client An `mlflow_client`; the current tracking URI's if `NULL`.
 #' @returns A tibble with the columns `key`, `value`, `timestamp` and `step`, in the
@@ -98,7 +99,8 @@ mlflow_list_run_infos <- function(run_view_type = c("ACTIVE_ONLY", "DELETED_ONLY
 #' @examplesIf mlflow:::example_store()
 #' with(run <- mlflow_start_run(), for (i in 1:3) mlflow_log_metric("loss", 1 / i, step = i))
 #' mlflow_get_metric_history("loss", run$run_id)
-mlflow_get_metric_history <- function(metric_key, run_id = NULL, client = NULL) {
+mlflow_get_metric_history <- function(metric_key, run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   run <- resolve_read_run(run_id, client)
   metric_key <- check_string(metric_key, "metric_key")
   mlflow_flush()
@@ -162,19 +164,22 @@ parse_history <- function(text) {
 #' @examplesIf mlflow:::example_store()
 #' with(run <- mlflow_start_run(), mlflow_log_metric("rmse", 0.5))
 #' mlflow_get_metric("rmse", run$run_id)
-mlflow_get_metric <- function(key, run_id = NULL, client = NULL) {
+mlflow_get_metric <- function(key, run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   run_value(mlflow_get_run(run_id, client)$metrics, key, NA_real_)
 }
 
 #' @rdname mlflow_get_metric
 #' @export
-mlflow_get_param <- function(key, run_id = NULL, client = NULL) {
+mlflow_get_param <- function(key, run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   run_value(mlflow_get_run(run_id, client)$params, key, NA_character_)
 }
 
 #' @rdname mlflow_get_metric
 #' @export
-mlflow_get_tag <- function(key, run_id = NULL, client = NULL) {
+mlflow_get_tag <- function(key, run_id = NULL, client = NULL, run_uuid = NULL) {
+  run_id <- run_id %||% run_uuid
   run_value(mlflow_get_run(run_id, client)$tags, key, NA_character_)
 }
 
@@ -187,6 +192,7 @@ run_value <- function(column, key, missing) {
 
 #' Compare runs side by side
 #'
+#' @param run_uuid The older name of `run_id`.
 #' @param run_ids The ids of the runs.
 #' @param client An `mlflow_client`; the current tracking URI's if `NULL`.
 #' @returns A tibble with one row for each metric and param that differs or occurs:

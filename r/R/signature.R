@@ -15,22 +15,23 @@ mlflow_infer_signature <- function(inputs, outputs = NULL, params = NULL) {
     inputs = schema_of(inputs), outputs = if (!is.null(outputs)) schema_of(outputs),
     params = if (length(params)) {
       unname(Map(function(name, default) {
-        list(name = name, type = column_type(default), default = default, shape = NULL)
+        # MLflow's params are scalars or lists.
+        list(name = name, type = column_type(default), default = default, shape = if (length(default) > 1L) I(-1L))
       }, names(params), params))
     }
   ), class = "mlflow_signature")
 }
 
-# Beside what MLflow's schemas say, a factor keeps its levels and a Date its class: the
-# server of a model restores them in the data frame that the model sees.
+# Beside what MLflow's schemas say, a factor keeps its levels, a Date its class and a time
+# its zone: the server of a model restores them in the data frame that the model sees.
 schema_of <- function(x) {
   if (is.matrix(x) && !is.null(colnames(x))) x <- as.data.frame(x)
   if (is.data.frame(x)) {
     return(unname(Map(function(name, column) {
       drop_null(list(
         type = column_type(column), name = name, required = !anyNA(column),
-        levels = if (is.factor(column)) I(levels(column)),
-        r_class = if (inherits(column, "Date")) "Date"
+        levels = if (is.factor(column)) I(levels(column)), r_class = column_class(column),
+        tzone = if (inherits(column, "POSIXct") && isTRUE(nzchar(attr(column, "tzone")[1L]))) attr(column, "tzone")[1L]
       ))
     }, names(x), x)))
   }
@@ -42,15 +43,37 @@ schema_of <- function(x) {
   list(list(type = column_type(x), required = TRUE))
 }
 
+# The class of a column, where its type does not tell.
+column_class <- function(x) {
+  if (is.ordered(x)) return("ordered")
+  for (class in c("factor", "Date", "POSIXct")) if (inherits(x, class)) return(class)
+  NULL
+}
+
 column_type <- function(x) {
   if (inherits(x, c("POSIXt", "Date"))) return("datetime")
   if (is.factor(x)) return("string")
   switch(typeof(x), integer = "integer", double = "double", logical = "boolean", raw = "binary", "string")
 }
 
-# The MLmodel file holds each part as JSON text.
-signature_spec <- function(signature) {
-  drop_null(lapply(unclass(signature), function(part) if (!is.null(part)) json_encode(part)))
+R_ONLY <- c("levels", "r_class", "tzone")
+
+# The MLmodel file holds each part as JSON text. What only R knows of columns stands beside
+# it in r_columns: Python's readers refuse a signature with keys that they do not know.
+add_signature <- function(model_spec, signature) {
+  if (is.null(signature)) return(model_spec)
+  signature <- unclass(signature)
+  plain <- function(part) lapply(part, function(column) column[setdiff(names(column), R_ONLY)])
+  only <- Filter(function(column) any(R_ONLY %in% names(column)), signature$inputs)
+  signature$inputs <- plain(signature$inputs)
+  if (!is.null(signature$outputs)) signature$outputs <- plain(signature$outputs)
+  model_spec$signature <- drop_null(lapply(signature, function(part) if (!is.null(part)) json_encode(part)))
+  if (length(only)) {
+    model_spec$r_columns <- json_encode(unname(lapply(only, function(column) {
+      drop_null(list(name = column$name, class = column$r_class, levels = column$levels, tzone = column$tzone))
+    })))
+  }
+  model_spec
 }
 
 #' @export
@@ -81,9 +104,23 @@ mlflow_get_model_info <- function(model_uri, client = mlflow_client()) {
   spec <- model_spec_of(model_uri, client)
   if (!is.null(spec$signature)) {
     spec$signature <- structure(lapply(spec$signature, json_parse), class = "mlflow_signature")
+    spec$signature$inputs <- with_r_columns(spec$signature$inputs, spec$r_columns)
   }
   spec$model_uri <- model_uri
   spec
+}
+
+with_r_columns <- function(inputs, text) {
+  if (is.null(text)) return(inputs)
+  known <- json_parse(text)
+  names(known) <- vapply(known, `[[`, "", "name")
+  lapply(inputs, function(column) {
+    more <- known[[column$name %||% ""]]
+    column$levels <- if (!is.null(more$levels)) I(unlist(more$levels))
+    column$r_class <- more$class
+    column$tzone <- more$tzone
+    column
+  })
 }
 
 # Only the MLmodel file is fetched, not the model.

@@ -12,6 +12,8 @@
   .globals$python_bin <- NULL
   .globals$pid <- Sys.getpid()
   .globals$owned_runs <- list()
+  .globals$monitors <- list()
+  .globals$last_steps <- numeric()
   .globals$experiments <- character()
   .globals$artifact_uris <- character()
   .globals$honours_keys <- list()
@@ -41,6 +43,7 @@ fork_guard <- function() {
     .globals$handle <- NULL
     .globals$forked <- TRUE
     .globals$owned_runs <- list()
+    .globals$monitors <- list()
     .globals$queue <- NULL
     .globals$spools <- list()
   }

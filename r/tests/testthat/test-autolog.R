@@ -39,3 +39,16 @@ test_that("a fit within a fit is one fit", {
   expect_equal(nrow(runs), 1)
   expect_equal(mlflow_get_metric("lambda.min", runs$run_id), fit$lambda.min)
 })
+
+test_that("the keras callback logs epochs, and says when there is no keras", {
+  local_session()
+  mlflow_set_experiment(experiment_id = new_experiment())
+  run <- mlflow_start_run()
+  log_epoch(0, list(loss = 0.5, names = "x"))
+  log_epoch(1, list(loss = 0.25))
+  mlflow_end_run()
+  history <- mlflow_get_metric_history("loss", run$run_id)
+  expect_equal(history$value, c(0.5, 0.25))
+  expect_equal(history$step, c(1, 2))
+  expect_error(mlflow_keras_callback("a.package.that.is.not.there"), class = "mlflow_error_no_package")
+})

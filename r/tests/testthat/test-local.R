@@ -155,3 +155,28 @@ test_that("the older names install as well, and the doctor names the program", {
   suppressMessages(mlflow_uninstall())
   expect_false(file.exists(path))
 })
+
+test_that("a package that is older or newer than the program says so in one line", {
+  need_weir()
+  ours <- as.character(utils::packageVersion("mlflow"))
+  expect_equal(bin_package(weir_bin()), ours)
+  expect_null(version_skew(ours, "weir"))
+  expect_null(version_skew(NULL, "weir"))
+  expect_match(version_skew("99.0.0", "/opt/weir"), "mlflow .* is older than the program /opt/weir.*`/opt/weir r install`")
+  expect_match(version_skew("3.99.1", "/opt/weir"), "mlflow 3.99.1, is older than this package")
+  # A program of another version that stands before the real one.
+  dir <- tempfile("other-")
+  dir.create(dir)
+  other <- file.path(dir, "weir")
+  writeLines(c("#!/bin/sh", paste0(shQuote(weir_bin()), " \"$@\" | sed 's/\"r_package\":\"", ours, "\"/\"r_package\":\"99.0.0\"/'")), other)
+  Sys.chmod(other, "0755")
+  skip_on_os("windows")
+  local_session(uri = tempfile("mlruns-"))
+  local_env(MLFLOW_BIN = other)
+  .globals$bin <- NULL
+  on.exit(.globals$bin <- NULL, add = TRUE)
+  said <- testthat::capture_messages(mlflow_get_experiment("0"))
+  expect_length(said, 1)
+  expect_match(said, "older than the program")
+  expect_silent(mlflow_get_experiment("0"))
+})

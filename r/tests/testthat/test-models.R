@@ -40,7 +40,9 @@ test_that("any model with predict() is an rds model that works in a fresh R", {
   expect_equal(spec$r_packages[[1]]$name, "rpart")
   expect_equal(spec$r_packages[[1]]$version, as.character(packageVersion("rpart")))
   expect_match(readLines(file.path(dir, "r-dependencies.txt")), "Package: rpart", all = FALSE)
-  expect_equal(predict_elsewhere(dir, iris[c(1, 60, 140), ]), c("setosa", "versicolor", "virginica"))
+  flowers <- iris[c(1, 60, 140), ]
+  expect_equal(as.numeric(predict_elsewhere(dir, flowers)), as.numeric(predict(tree, flowers)), tolerance = 1e-12)
+  expect_equal(as.character(mlflow_predict(mlflow_load_model(dir), flowers, type = "class")), c("setosa", "versicolor", "virginica"))
 })
 
 test_that("crates name the packages of what they capture", {
@@ -176,16 +178,33 @@ test_that("saving a model keeps a given signature and example", {
   expect_true(file.exists(file.path(dir, "input_example.json")))
 })
 
-test_that("signatures keep the levels of factors and the class of dates", {
-  s <- mlflow_infer_signature(data.frame(f = factor("b", levels = c("b", "a")), d = as.Date("2026-01-02"), one = factor("x")))
+test_that("what only R knows of columns stands beside the signature", {
+  at <- as.POSIXct("2026-01-02 03:04:05", tz = "Europe/Vienna")
+  s <- mlflow_infer_signature(data.frame(f = factor("b", levels = c("b", "a")), d = as.Date("2026-01-02"), one = factor("x"),
+    o = factor("lo", c("lo", "hi"), ordered = TRUE), at = at))
+  spec <- add_signature(list(), s)
   expect_equal(
-    as.character(signature_spec(s)$inputs),
+    as.character(spec$signature$inputs),
     paste0(
-      '[{"type":"string","name":"f","required":true,"levels":["b","a"]},',
-      '{"type":"datetime","name":"d","required":true,"r_class":"Date"},',
-      '{"type":"string","name":"one","required":true,"levels":["x"]}]'
+      '[{"type":"string","name":"f","required":true},{"type":"datetime","name":"d","required":true},',
+      '{"type":"string","name":"one","required":true},{"type":"string","name":"o","required":true},',
+      '{"type":"datetime","name":"at","required":true}]'
     )
   )
+  expect_equal(
+    as.character(spec$r_columns),
+    paste0(
+      '[{"name":"f","class":"factor","levels":["b","a"]},{"name":"d","class":"Date"},',
+      '{"name":"one","class":"factor","levels":["x"]},{"name":"o","class":"ordered","levels":["lo","hi"]},',
+      '{"name":"at","class":"POSIXct","tzone":"Europe/Vienna"}]'
+    )
+  )
+  dir <- saved(function(df) 1, signature = s)
+  read <- mlflow_get_model_info(dir)$signature
+  expect_equal(unclass(read$inputs[[1]]$levels), c("b", "a"))
+  expect_equal(read$inputs[[4]]$r_class, "ordered")
+  again <- saved(function(df) 1, signature = read)
+  expect_equal(yaml::read_yaml(file.path(again, "MLmodel"))$r_columns, yaml::read_yaml(file.path(dir, "MLmodel"))$r_columns)
 })
 
 test_that("signatures name types", {
@@ -193,7 +212,12 @@ test_that("signatures name types", {
   expect_equal(vapply(s$inputs, `[[`, "", "type"), c("integer", "double", "string", "string", "boolean", "datetime"))
   expect_false(s$inputs[[5]]$required)
   expect_output(print(s), "i: integer")
-  expect_match(signature_spec(s)$inputs, '^\\[\\{"type":"integer","name":"i","required":true\\}')
+  expect_match(add_signature(list(), s)$signature$inputs, '^\\[\\{"type":"integer","name":"i","required":true\\}')
+  s <- mlflow_infer_signature(cars, params = list(type = "response", at = c(1, 2)))
+  expect_equal(
+    as.character(add_signature(list(), s)$signature$params),
+    '[{"name":"type","type":"string","default":"response","shape":null},{"name":"at","type":"double","default":[1,2],"shape":[-1]}]'
+  )
 })
 
 test_that("a flavor is loaded by its own entry of the spec", {

@@ -135,3 +135,29 @@ test_that("git is read without git", {
   writeLines(c("# pack-refs", paste(strrep("b", 40), "refs/heads/main")), file.path(dir, ".git", "packed-refs"))
   expect_equal(read_git(dir)$mlflow.source.version, strrep("b", 40))
 })
+
+test_that("a grid runs each combination in a run of its own, under one parent", {
+  need_weir()
+  local_session()
+  mlflow_set_experiment(experiment_id = new_experiment())
+  dir <- tempfile("grid-")
+  dir.create(dir)
+  writeLines(c(
+    "library(mlflow)", "a <- mlflow_param('a', 1, 'integer'); b <- mlflow_param('b', 'x')",
+    "if (a == 3L) stop('three is refused')", "mlflow_log_metric('score', a * 10)"
+  ), file.path(dir, "fit.R"))
+  local_opts(mlflow.snapshot.auto = FALSE)
+  expect_warning(out <- mlflow_run_grid(file.path(dir, "fit.R"), list(a = 1:3, b = c("u", "v")), workers = 3), "2 of 6 runs failed.*three is refused")
+  expect_equal(out$status[order(out$a)], rep(c("FINISHED", "FAILED"), c(4, 2)))
+  expect_null(mlflow_active_run_id())
+  parent <- mlflow_get_run(attr(out, "parent_run_id"))
+  expect_equal(parent$status, "FINISHED")
+  children <- mlflow_search_runs(paste0("tags.mlflow.parentRunId = '", parent$run_id, "'"), output = "wide")
+  expect_setequal(children$run_id, out$run_id)
+  at <- match(out$run_id, children$run_id)
+  expect_equal(children$params.b[at], out$b)
+  expect_equal(children$metrics.score[at], ifelse(out$a == 3, NA, out$a * 10))
+  expect_error(mlflow_run_grid("fit.R", data.frame()), "nothing to run")
+  expect_error(mlflow_run_grid("fit.R", list(1:2)), "named list")
+  expect_error(mlflow_run_grid("fit.R", list(a = 1), workers = 0), "at least 1")
+})
