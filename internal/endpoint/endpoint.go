@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -124,16 +123,9 @@ func New(ctx context.Context, cfg Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	flavor, file, err := m.RFlavor()
+	flavor, path, err := m.RModel(cfg.Dir)
 	if err != nil {
 		return nil, err
-	}
-	path, err := filepath.Abs(filepath.Join(cfg.Dir, filepath.FromSlash(file)))
-	if err != nil {
-		return nil, fmt.Errorf("model file: %w", err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		return nil, mlflow.Errorf(mlflow.CodeResourceDoesNotExist, "the model lacks its file %s", file)
 	}
 	rscript, err := exec.LookPath(cfg.Rscript)
 	if err != nil {

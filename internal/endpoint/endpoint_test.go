@@ -261,6 +261,15 @@ func TestWhatRSees(t *testing.T) {
 	}
 }
 
+func TestOrderedFactorsAndZonesReachR(t *testing.T) {
+	t.Parallel()
+	_, server := serve(t, "ordered", nil)
+	body := `[{"size": "s", "at": "2026-01-01T00:00:00Z"}, {"size": "l", "at": "2026-01-01T03:00:00+02:00"}]`
+	if status, got := post(t, server, "/invocation", "application/json", body); status != 200 || got != `["ordered TRUE 09","ordered FALSE 10"]` {
+		t.Errorf("%d %s", status, got)
+	}
+}
+
 func TestColumnsReachRAsTheSignatureSays(t *testing.T) {
 	t.Parallel()
 	_, server := serve(t, "typed", nil)

@@ -46,12 +46,20 @@ func vector(c *model.Column) rds.Value {
 	case model.Integer:
 		return &rds.Integer{V: whole(c, 0)}
 	case model.Factor:
-		return rds.Factor(whole(c, 1), c.Levels)
+		f := rds.Factor(whole(c, 1), c.Levels)
+		if c.Ordered {
+			f.Attrs[1].Value = rds.Strings("ordered", "factor")
+		}
+		return f
 	case model.Double:
 		return &rds.Double{V: doubles(c)}
 	case model.Time:
+		zone := c.TZone
+		if zone == "" {
+			zone = "UTC"
+		}
 		return &rds.Double{V: doubles(c), Attrs: rds.Attrs{
-			{Name: "class", Value: rds.Strings("POSIXct", "POSIXt")}, {Name: "tzone", Value: rds.Strings("UTC")}}}
+			{Name: "class", Value: rds.Strings("POSIXct", "POSIXt")}, {Name: "tzone", Value: rds.Strings(zone)}}}
 	case model.Day:
 		return &rds.Double{V: doubles(c), Attrs: rds.Attrs{{Name: "class", Value: rds.Strings("Date")}}}
 	case model.Text:

@@ -87,26 +87,68 @@ local({
   load_model <- function(spec) {
     model <- switch(spec$flavor,
       crate = unserialize(readRDS(spec$file)),
-      rds = readRDS(spec$file),
+      rds = unbundled(readRDS(spec$file)),
+      xgboost = xgboost::xgb.load(spec$file),
+      lightgbm = lightgbm::lgb.load(spec$file),
+      keras = if (owner(spec) == "keras") keras::load_model_hdf5(spec$file) else keras3::load_model(spec$file),
+      h2o = load_h2o(spec$file),
       stop("this worker cannot load the flavor ", spec$flavor)
     )
     load_owners(model)
     list(join = join_report(model), predict = predictor(model))
   }
 
+  # The package that reads the files of a flavor; keras3 reads those of keras too.
+  owner <- function(spec) {
+    switch(spec$flavor,
+      xgboost = , lightgbm = , h2o = spec$flavor,
+      keras = if (grepl("\\.keras$", spec$file) || !nzchar(system.file(package = "keras"))) "keras3" else "keras"
+    )
+  }
+
+  # Models whose state lies outside R's memory are saved in a bundle.
+  unbundled <- function(model) {
+    if (inherits(model, "bundle")) bundle::unbundle(model) else model
+  }
+
+  # Each worker has an H2O of its own, which ends with it.
+  load_h2o <- function(file) {
+    h2o::h2o.init(ip = "127.0.0.1", port = 20000L + 2L * (Sys.getpid() %% 20000L), nthreads = 1L)
+    h2o::h2o.no_progress()
+    h2o::h2o.loadModel(file)
+  }
+
+  # Predicts as the methods of mlflow_predict() in the R package do.
   predictor <- function(model) {
-    if (is.function(model)) {
+    if (inherits(model, "H2OModel")) {
+      function(data, params) {
+        as.data.frame(do.call(h2o::h2o.predict, c(list(model, h2o::as.h2o(data)), params), quote = TRUE))
+      }
+    } else if (is.function(model)) {
       function(data, params) {
         if (length(params)) do.call(model, c(list(data), params), quote = TRUE) else model(data)
       }
     } else {
-      matrix_input <- inherits(model, c("glmnet", "cv.glmnet", "xgb.Booster", "lgb.Booster"))
+      matrix_input <- inherits(model, c("glmnet", "cv.glmnet", "xgb.Booster", "lgb.Booster", "keras.engine.training.Model",
+        "keras.src.models.model.Model"))
+      booster <- inherits(model, "xgb.Booster")
+      one_column <- inherits(model, c("glmnet", "cv.glmnet", "gbm"))
+      trees <- if (inherits(model, "gbm")) list(n.trees = model$n.trees)
       function(data, params) {
         if (matrix_input && is.data.frame(data)) data <- as.matrix(data)
+        if (booster) data <- xgboost::xgb.DMatrix(data)
+        if (is.null(params$n.trees)) params <- c(params, trees)
         answer <- do.call(stats::predict, c(list(model, data), params), quote = TRUE)
-        if (inherits(answer, "ranger.prediction")) answer$predictions else answer
+        if (inherits(answer, "ranger.prediction")) return(answer$predictions)
+        if (one_column) drop_column(answer) else answer
       }
     }
+  }
+
+  # The single column of a matrix as a vector; the third dimension of gbm's probabilities is the number of trees.
+  drop_column <- function(x) {
+    if (length(dim(x)) == 3L && dim(x)[3L] == 1L) x <- array(x, dim(x)[1:2], dimnames(x)[1:2])
+    if (is.matrix(x) && ncol(x) == 1L) x[, 1L] else x
   }
 
   # Drops the names that only repeat which row a prediction belongs to: for many rows they outweigh the numbers.
@@ -270,6 +312,7 @@ local({
   spec <- frame$payload
   loaded <- guarded(frame$id, {
     missing <- broken <- character()
+    spec$packages <- unique(c(spec$packages, owner(spec)))
     for (name in spec$packages) {
       if (!nzchar(system.file(package = name))) {
         missing <- c(missing, name)

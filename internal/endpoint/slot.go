@@ -89,7 +89,7 @@ func (e *Endpoint) noteReady(w *worker) {
 			e.cfg.Logger.Warn("r_package_version", "package", p.Name, "logged_with", p.Version, "loaded", w.report.versions[i])
 		}
 	}
-	if !e.cfg.TrustModel && runsPromises(w.report.rVersion) {
+	if (e.launch.flavor == "crate" || e.launch.flavor == "rds") && !e.cfg.TrustModel && runsPromises(w.report.rVersion) {
 		e.slots.Add(1)
 		go e.warnOfPromises(w.report.rVersion)
 	}

@@ -32,8 +32,11 @@ type Column struct {
 	Num    []float64
 	Str    []string
 	Levels []string // of a Factor
-	Null   []bool   // nil when nothing is missing
-	n      int
+	// Ordered says that the levels have an order, TZone in which zone R shows a Time; its numbers are the same in each.
+	Ordered bool
+	TZone   string
+	Null    []bool // nil when nothing is missing
+	n       int
 }
 
 // Len gives the number of elements.
@@ -182,7 +185,8 @@ func parseTime(s string) (float64, bool) {
 
 // Concat joins columns of equal name, type and levels.
 func Concat(parts []*Column) *Column {
-	out := &Column{Name: parts[0].Name, Kind: parts[0].Kind, Levels: parts[0].Levels}
+	first := parts[0]
+	out := &Column{Name: first.Name, Kind: first.Kind, Levels: first.Levels, Ordered: first.Ordered, TZone: first.TZone}
 	missing := false
 	for _, p := range parts {
 		out.n += p.n

@@ -149,11 +149,11 @@ func TestSignatureDecides(t *testing.T) {
 		`{"type":"datetime","name":"t","required":false},{"type":"string","name":"f","required":false,"levels":["lo","hi"]},{"type":"long","name":"l","required":false}]`
 	full := signature(t, all, "")
 	for body, want := range map[string]string{
-		`[{"b": true, "s": "x", "i": 2.0, "d": 1, "extra": 5}]`:                               "frame1 d:double=1 i:integer=2 s:string=x b:logical=1",
+		`[{"b": true, "s": "x", "i": 2.0, "d": 1, "extra": 5}]`:                               "frame1 d:double=1 i:integer=2 s:string=x b:logical=1 t:datetime=NA f:factor=NA l:double=NA",
 		`[{"d":null,"i":null,"s":null,"b":null,"t":null,"f":null,"l":null}]`:                  "frame1 d:double=NA i:integer=NA s:string=NA b:logical=NA t:datetime=NA f:factor=NA l:double=NA",
 		`[{"d":1,"i":1,"s":"","b":false,"t":"1970-01-02T00:00:00Z","f":"hi","l":3000000000}]`: "frame1 d:double=1 i:integer=1 s:string= b:logical=0 t:datetime=86400 f:factor=hi l:double=3e+09",
-		`[{"d":1,"i":1,"s":"","b":false,"t":"1970-01-01 00:00:01.5"}]`:                        "frame1 d:double=1 i:integer=1 s:string= b:logical=0 t:datetime=1.5",
-		`[{"d":"NaN","i":"NA","s":"","b":false}]`:                                             "frame1 d:double=NaN i:integer=NA s:string= b:logical=0",
+		`[{"d":1,"i":1,"s":"","b":false,"t":"1970-01-01 00:00:01.5"}]`:                        "frame1 d:double=1 i:integer=1 s:string= b:logical=0 t:datetime=1.5 f:factor=NA l:double=NA",
+		`[{"d":"NaN","i":"NA","s":"","b":false}]`:                                             "frame1 d:double=NaN i:integer=NA s:string= b:logical=0 t:datetime=NA f:factor=NA l:double=NA",
 		`[{"i": 1, "s": "x", "b": true}]`:                                                     `the input lacks the column "d"; it has "i", "s", "b"`,
 		`[{"q": 1}]`:                                                                          `the input lacks the columns "d", "i", "s", "b"; it has "q"`,
 		`[{"d":1,"i":1,"s":"","b":false},{"d":"x","i":1,"s":"","b":false}]`:                   `column "d", row 2`,
@@ -369,5 +369,37 @@ func Benchmark10000Rows(b *testing.B) {
 		if _, err := ParseJSON(body, nil, false); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestWhatROnlyKnowsOfColumnsIsRestored(t *testing.T) {
+	t.Parallel()
+	m, err := Parse([]byte(`flavors: {rds: {}}
+signature: {inputs: '[{"type":"string","name":"gear"},{"type":"string","name":"size"},{"type":"datetime","name":"at"},{"type":"string","name":"yes"}]'}
+r_columns: '[{"name":"gear","class":"factor","levels":["3","4.5"]},{"name":"size","class":"ordered","levels":["s","l"]},{"name":"at","class":"POSIXct","tzone":"Europe/Vienna"},{"name":"yes","class":"factor","levels":["TRUE","FALSE"]},{"name":"gone","class":"Date"}]'
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := ParseJSON([]byte(`[{"gear": 4.5, "size": "l", "at": "1970-01-01T00:00:01Z", "yes": true}, {"gear": 3, "yes": false}]`), m.Signature, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := dump(in), "frame2 gear:factor=4.5,3 size:factor=l,NA at:datetime=1,NA yes:factor=TRUE,FALSE"; got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	if in.Columns[0].Ordered || !in.Columns[1].Ordered || in.Columns[2].TZone != "Europe/Vienna" {
+		t.Errorf("%+v", in.Columns)
+	}
+	joined := Concat([]*Column{in.Columns[1], in.Columns[1]})
+	if !joined.Ordered || joined.Len() != 4 {
+		t.Errorf("joined: %+v", joined)
+	}
+	_, err = ParseJSON([]byte(`[{"gear": 3, "size": "l", "at": null, "yes": true}, {"gear": 4, "size": "l", "at": null, "yes": true}]`), m.Signature, false)
+	if err == nil || !strings.Contains(err.Error(), `column "gear", row 2: "4" is not one of the levels "3", "4.5"`) {
+		t.Errorf("a number that is no level: %v", err)
+	}
+	if _, err := Parse([]byte("flavors: {rds: {}}\nsignature: {inputs: '[]'}\nr_columns: '{'")); err == nil || !strings.Contains(err.Error(), "r_columns are not JSON") {
+		t.Errorf("%v", err)
 	}
 }

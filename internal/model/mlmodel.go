@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -107,6 +105,7 @@ func Parse(data []byte) (*MLmodel, error) {
 			Outputs string `yaml:"outputs"`
 			Params  string `yaml:"params"`
 		} `yaml:"signature"`
+		RColumns  string            `yaml:"r_columns"`
 		RVersion  string            `yaml:"r_version"`
 		RPackages []RPackage        `yaml:"r_packages"`
 		RLibs     texts             `yaml:"r_libs"`
@@ -135,6 +134,9 @@ func Parse(data []byte) (*MLmodel, error) {
 	if s := file.Signature; s != nil {
 		var err error
 		if m.Signature, err = ParseSignature(s.Inputs, s.Outputs, s.Params); err != nil {
+			return nil, err
+		}
+		if err := m.Signature.addRColumns(file.RColumns); err != nil {
 			return nil, err
 		}
 	}
@@ -173,27 +175,4 @@ func parseCreated(text string) time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-// RFlavors are the flavors that an R worker can load, in the order of preference.
-var RFlavors = []string{"crate", "rds"}
-
-// RFlavor chooses the flavor for an R worker and the file that holds the model, relative to the folder. A model without
-// one is INVALID_PARAMETER_VALUE, with the flavors that it has.
-func (m *MLmodel) RFlavor() (name, file string, err error) {
-	for _, name := range RFlavors {
-		f, ok := m.Flavors[name]
-		if !ok {
-			continue
-		}
-		standard := map[string]string{"crate": "crate.bin", "rds": "model.rds"}[name]
-		file := f.Text("model", f.Text("data", standard))
-		if !filepath.IsLocal(filepath.FromSlash(file)) {
-			return "", "", mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the flavor %s names the file %q, which is not inside the model", name, file)
-		}
-		return name, file, nil
-	}
-	return "", "", mlflow.Errorf(mlflow.CodeInvalidParameterValue,
-		"the model does not contain any flavor that can be served; it has %s, and %s can be served",
-		strings.Join(slices.Sorted(maps.Keys(m.Flavors)), ", "), strings.Join(RFlavors, ", "))
 }

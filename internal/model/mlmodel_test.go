@@ -95,12 +95,14 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 func TestRFlavorChoosesWhatAWorkerCanLoad(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"flavors: {crate: {model: c.bin}, rds: {}}":          "crate c.bin",
-		"flavors: {rds: {version: 1}}":                       "rds model.rds",
-		"flavors: {rds: {data: m.rds}, python_function: {}}": "rds m.rds",
-		"flavors: {sklearn: {}, python_function: {}}":        "has python_function, sklearn, and crate, rds can be served",
-		"flavors: {crate: {model: ../../etc/x}}":             "not inside the model",
-		"flavors: {crate: {model: /etc/x}}":                  "not inside the model",
+		"flavors: {crate: {model: c.bin}, rds: {}}":                  "crate c.bin",
+		"flavors: {rds: {version: 1}}":                               "rds model.rds",
+		"flavors: {rds: {data: m.rds}, python_function: {}}":         "rds m.rds",
+		"flavors: {sklearn: {}, python_function: {}}":                "has python_function, sklearn, and crate, rds, xgboost, lightgbm, keras, h2o can be served",
+		"flavors: {xgboost: {data: model.xgb}, python_function: {}}": "xgboost model.xgb",
+		"flavors: {h2o: {}}":                                         "h2o model.h2o",
+		"flavors: {crate: {model: ../../etc/x}}":                     "not inside the model",
+		"flavors: {crate: {model: /etc/x}}":                          "not inside the model",
 	} {
 		m, err := Parse([]byte(text))
 		if err != nil {

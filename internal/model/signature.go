@@ -25,12 +25,13 @@ type ColSpec struct {
 	Name     string
 	Type     string
 	Required bool
-	Levels   []string // of a factor: ours, MLflow's readers ignore it
-	RClass   string   // the class that the column had in R, where its type does not tell: ours too
+	Levels   []string // of a factor
+	RClass   string   // the class that the column had in R, where its type does not tell
+	TZone    string   // of times, where R has one recorded
 }
 
 // Date reports whether the column is of days, without a time.
-func (spec *ColSpec) Date() bool { return spec.Type == "datetime" && spec.RClass == "Date" }
+func (spec *ColSpec) Date() bool { return spec.Type == "datetime" && spec.RClass == rDate }
 
 // ParamSpec is a parameter of predict beside the data.
 type ParamSpec struct {
@@ -66,8 +67,8 @@ func parseSpecs(which, text string) (specs []ColSpec, tensor bool, err error) {
 		Type     json.RawMessage `json:"type"`
 		Required *bool           `json:"required"`
 		Optional bool            `json:"optional"` // MLflow 2.0 to 2.5 wrote it the other way round
-		Levels   []string        `json:"levels"`
-		RClass   string          `json:"r_class"`
+		Levels   []string        `json:"levels"`   // here and not in r_columns: an early R package wrote it so
+		RClass   string          `json:"r_class"`  // the same
 	}
 	if err := json.Unmarshal([]byte(text), &raw); err != nil {
 		return nil, false, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the signature's %s are not JSON: %v", which, err)
@@ -84,7 +85,7 @@ func parseSpecs(which, text string) (specs []ColSpec, tensor bool, err error) {
 		if r.Required != nil {
 			required = *r.Required
 		}
-		specs = append(specs, ColSpec{r.Name, typ, required, r.Levels, r.RClass})
+		specs = append(specs, ColSpec{Name: r.Name, Type: typ, Required: required, Levels: r.Levels, RClass: r.RClass})
 	}
 	return specs, false, nil
 }
@@ -123,6 +124,12 @@ func (s *Signature) apply(columns []*Column, haveNames bool) ([]*Column, error) 
 		if c == nil {
 			if spec.Required {
 				missing = append(missing, strconv.Quote(spec.Name))
+			} else if len(columns) > 0 {
+				c, err := spec.absent(columns[0].n)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, c)
 			}
 			continue
 		}
@@ -194,7 +201,7 @@ func (spec *ColSpec) convert(c *Column) error {
 			return spec.refuse(c, c.firstPresent(), c.show(c.firstPresent()))
 		}
 	case "string", "binary":
-		if c.Kind != Text {
+		if c.Kind != Text && !(spec.Levels != nil && spec.toText(c)) {
 			return spec.refuse(c, c.firstPresent(), c.show(c.firstPresent()))
 		}
 		if spec.Levels != nil {
@@ -217,6 +224,7 @@ func (spec *ColSpec) convertEmpty(c *Column) error {
 		c.become(Double)
 	case "datetime":
 		c.become(spec.timeKind())
+		c.TZone = spec.TZone
 	case "string", "binary":
 		c.become(Text)
 		if spec.Levels != nil {
@@ -264,7 +272,7 @@ func (spec *ColSpec) convertFactor(c *Column) error {
 		}
 		num[i] = float64(level)
 	}
-	c.Kind, c.Num, c.Str, c.Levels = Factor, num, nil, spec.Levels
+	c.Kind, c.Num, c.Str, c.Levels, c.Ordered = Factor, num, nil, spec.Levels, spec.RClass == rOrdered
 	return nil
 }
 
@@ -291,6 +299,7 @@ func (spec *ColSpec) timeKind() Kind {
 // convertTime reads texts of ISO 8601. A column of days takes a time only at midnight, UTC: what an hour is dropped from
 // is rarely meant.
 func (spec *ColSpec) convertTime(c *Column) error {
+	c.TZone = spec.TZone
 	if c.Kind != Text {
 		return spec.refuse(c, c.firstPresent(), c.show(c.firstPresent()))
 	}
