@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // Dialect says which database a DB or a Tx talks to.
@@ -39,6 +40,9 @@ type DB struct {
 	dialect Dialect
 	backend backend
 	nesting *nesting
+
+	mu      sync.Mutex
+	schemas []Schema // see Schemas
 }
 
 // Open opens the database at uri: "sqlite:///relative.db", "sqlite:////absolute.db" (as in SQLAlchemy and so in MLflow),

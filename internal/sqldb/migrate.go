@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"sort"
 	"strconv"
 	"strings"
@@ -36,6 +37,7 @@ func (db *DB) Migrate(ctx context.Context, domain string, files fs.FS) error {
 }
 
 func (db *DB) migrate(ctx context.Context, domain string, files fs.FS) error {
+	db.remember(domain, files)
 	migrations, err := readMigrations(files, db.dialect.String())
 	if err != nil {
 		return fmt.Errorf("migrations of %s: %w", domain, err)
@@ -44,14 +46,28 @@ func (db *DB) migrate(ctx context.Context, domain string, files fs.FS) error {
 	if version, err := db.schemaVersion(ctx, domain); err == nil && version == int64(len(migrations)) {
 		return nil
 	}
+	var done []migration
 	err = db.Write(ctx, func(tx *Tx) error {
 		if err := tx.Lock("weir migrations"); err != nil {
 			return err
 		}
+		have, err := migrated(tx, domain, migrations)
+		if err != nil {
+			return err
+		}
+		done = migrations[have:]
 		return migrate(tx, domain, migrations)
 	})
 	if err != nil {
 		return fmt.Errorf("migrate %s: %w", domain, err)
+	}
+	// A new store says nothing: its first migrations are how it comes to be.
+	if from := len(migrations) - len(done); from > 0 && len(done) > 0 {
+		var names []string
+		for _, m := range done {
+			names = append(names, m.name)
+		}
+		slog.Info("the database was upgraded", "tables", domain, "from_version", from, "to_version", len(migrations), "by", strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -63,22 +79,30 @@ func (db *DB) schemaVersion(ctx context.Context, domain string) (version int64, 
 	return version, err
 }
 
-func migrate(tx *Tx, domain string, migrations []migration) error {
-	_, err := tx.Exec(`
+// migrated makes the table of versions if need be and gives how many migrations a domain has had.
+func migrated(tx *Tx, domain string, migrations []migration) (have int64, err error) {
+	_, err = tx.Exec(`
 		create table if not exists schema_migration (
 			domain text not null,
 			version bigint not null,
 			name text not null,
 			primary key (domain, version))`)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	var have int64
 	if err := tx.QueryRow(`select coalesce(max(version), 0) from schema_migration where domain = $1`, domain).Scan(&have); err != nil {
-		return err
+		return 0, err
 	}
 	if have > int64(len(migrations)) {
-		return fmt.Errorf("the database is at version %d, this program knows versions up to %d; use a newer weir", have, len(migrations))
+		return 0, fmt.Errorf("the database is at version %d, this program knows versions up to %d; use a newer weir", have, len(migrations))
+	}
+	return have, nil
+}
+
+func migrate(tx *Tx, domain string, migrations []migration) error {
+	have, err := migrated(tx, domain, migrations)
+	if err != nil {
+		return err
 	}
 	for _, m := range migrations[have:] {
 		if err := tx.script(m.sql); err != nil {

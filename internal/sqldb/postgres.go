@@ -17,6 +17,8 @@ const (
 	pgConns    = 16 // unless the URI says pool_max_conns
 	pgAttempts = 10 // of a transaction that PostgreSQL asks to repeat
 	pgTimeout  = time.Minute
+
+	applicationName = "weir" // by which PostgreSQL's views name our connections
 )
 
 // errConnLost marks a commit whose outcome is unknown because the connection broke.
@@ -54,7 +56,7 @@ func openAnyPostgres(ctx context.Context, uri string) (*pgDB, error) {
 		cfg.MaxConns = pgConns
 	}
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
-		cfg.ConnConfig.RuntimeParams["application_name"] = "weir"
+		cfg.ConnConfig.RuntimeParams["application_name"] = applicationName
 	}
 	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `set lock_timeout = '10s'; set idle_in_transaction_session_timeout = '2min'`, pgx.QueryExecModeSimpleProtocol)

@@ -1,5 +1,114 @@
 package sqldb
 
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"slices"
+)
+
+// Schema is what a domain gave Migrate: its name and its migrations for both dialects.
+type Schema struct {
+	Domain string
+	Files  fs.FS
+}
+
+// Schemas gives the schemas of the domains that have called Migrate on this DB, in the order in which they did.
+func (db *DB) Schemas() []Schema {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return slices.Clone(db.schemas)
+}
+
+// remember notes a domain's schema.
+func (db *DB) remember(domain string, files fs.FS) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if !slices.ContainsFunc(db.schemas, func(s Schema) bool { return s.Domain == domain }) {
+		db.schemas = append(db.schemas, Schema{domain, files})
+	}
+}
+
+// Version is a migration that a database has had.
+type Version struct {
+	Domain string `json:"domain"`
+	Number int64  `json:"number"`
+	Name   string `json:"name"`
+}
+
+// Versions lists the migrations that the database has had, by domain and number. A database that no program of ours has
+// opened has none.
+func (db *DB) Versions(ctx context.Context) (list []Version, err error) {
+	err = db.Read(ctx, func(tx *Tx) error {
+		list, err = tx.versions()
+		return err
+	})
+	return list, err
+}
+
+func (tx *Tx) versions() (list []Version, err error) {
+	if there, err := tx.HasTable("schema_migration"); err != nil || !there {
+		return nil, err
+	}
+	rows, err := tx.Query(`select domain, version, name from schema_migration order by domain, version`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var v Version
+		if err := rows.Scan(&v.Domain, &v.Number, &v.Name); err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, rows.Close()
+}
+
+// CheckVersions refuses migrations that the schemas do not have: a newer program made them.
+func CheckVersions(have []Version, schemas []Schema) error {
+	for _, v := range have {
+		known := 0
+		for _, s := range schemas {
+			if s.Domain != v.Domain {
+				continue
+			}
+			migrations, err := readMigrations(s.Files, SQLite.String())
+			if err != nil {
+				return fmt.Errorf("migrations of %s: %w", s.Domain, err)
+			}
+			known = len(migrations)
+		}
+		if v.Number > int64(known) {
+			return fmt.Errorf("%s is at version %d (%s), this program knows versions up to %d; use a newer weir", v.Domain, v.Number, v.Name, known)
+		}
+	}
+	return nil
+}
+
+// buildSchema makes the tables of a database as they were after the migrations that it is to have had.
+func buildSchema(tx *Tx, have []Version, schemas []Schema) error {
+	if err := CheckVersions(have, schemas); err != nil {
+		return err
+	}
+	for _, s := range schemas {
+		migrations, err := readMigrations(s.Files, tx.Dialect().String())
+		if err != nil {
+			return fmt.Errorf("migrations of %s: %w", s.Domain, err)
+		}
+		n := 0
+		for _, v := range have {
+			if v.Domain == s.Domain {
+				n++
+			}
+		}
+		if err := migrate(tx, s.Domain, migrations[:n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // HasTable tells whether there is a table of a name.
 func (tx *Tx) HasTable(name string) (there bool, err error) {
 	query := `select count(*) from sqlite_master where type = 'table' and name = $1`
@@ -9,4 +118,41 @@ func (tx *Tx) HasTable(name string) (there bool, err error) {
 	var n int
 	err = tx.QueryRow(query, name).Scan(&n)
 	return n > 0, err
+}
+
+// Tables lists the database's tables by name, SQLite's own left out.
+func (tx *Tx) Tables() ([]string, error) {
+	query := `select name from sqlite_master where type = 'table' and substr(name, 1, 7) <> 'sqlite_' order by name`
+	if tx.lite == nil {
+		query = `select cast(tablename as text) from pg_catalog.pg_tables where schemaname = current_schema() order by tablename`
+	}
+	return tx.texts(query)
+}
+
+func (tx *Tx) texts(query string, args ...any) (list []string, err error) {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		list = append(list, text)
+	}
+	return list, rows.Close()
+}
+
+// CountVersions gives how many migrations a database has had that is up to date.
+func CountVersions(schemas []Schema) (n int, err error) {
+	for _, s := range schemas {
+		migrations, err := readMigrations(s.Files, SQLite.String())
+		if err != nil {
+			return 0, fmt.Errorf("migrations of %s: %w", s.Domain, err)
+		}
+		n += len(migrations)
+	}
+	return n, nil
 }
