@@ -183,17 +183,21 @@ local({
   by_terms <- c("stats::lm", "stats::glm", "rpart::rpart", "nnet::multinom", "nnet::nnet", "MASS::lda", "MASS::qda", "MASS::polr",
     "MASS::rlm")
   by_numbers <- c("ranger::ranger", "randomForest::randomForest", "gbm::gbm", "xgboost::xgb.Booster", "lightgbm::lgb.Booster",
-    "e1071::svm", "e1071::naiveBayes", paste0("glmnet::", c("glmnet", "cv.glmnet", "elnet", "lognet", "fishnet", "multnet", "mrelnet",
+    "e1071::svm", "e1071::naiveBayes", "mgcv::gam", "mgcv::bam", "survival::coxph", paste0("glmnet::", c("glmnet", "cv.glmnet", "elnet", "lognet", "fishnet", "multnet", "mrelnet",
       "glmnetfit", "relaxed", "cv.relaxed")))
   by_element <- c("+", "-", "*", "/", "^", "%%", "%/%", "(", "!", "&", "|", "==", "!=", "<", "<=", ">", ">=", "%in%", "c", "I", "offset",
     "log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "abs", "sin", "cos", "tan", "floor", "ceiling", "round", "ifelse", "pmin",
     "pmax", "factor", "as.factor", "as.numeric", "as.integer", "as.character", "is.na")
 
+  # The name of the function that a call calls; "" when it is not the one of base or stats, or one of a package.
   head_name <- function(code, env = NULL) {
     head <- code[[1L]]
     if (is.name(head)) {
       name <- as.character(head)
-      return(if (is.null(env) || identical(env, baseenv()) || !exists(name, env, inherits = FALSE)) name else "")
+      own <- if (!is.null(env) && !identical(env, baseenv())) get0(name, env, mode = "function", inherits = FALSE)
+      known <- is.null(own) || identical(own, get0(name, asNamespace("stats"), inherits = FALSE)) ||
+        identical(own, get0(name, baseenv(), inherits = FALSE))
+      return(if (known) name else "")
     }
     if (is.call(head) && identical(head[[1L]], quote(`::`))) as.character(head[[3L]]) else ""
   }

@@ -57,6 +57,7 @@ func TestJoinedAnswersAreThoseOfEachRequestAlone(t *testing.T) {
 		"lm": joinAll, "lm-class": joinAll, "glm": joinAll, "rpart-class": joinAll, "nnet": joinAll, "multinom": joinAll, "lda": joinAll,
 		"rlm": joinAll, "ranger": joinNumbers, "gbm": joinNumbers, "glmnet": joinNumbers, "randomForest": joinNumbers, "svm": joinNumbers,
 		"naiveBayes": joinNumbers, "lm-text": joinAll, "scaled": joinNone, "changed-said": joinAll, "lied": joinAll,
+		"qda": joinAll, "gam": joinNumbers, "bam": joinNumbers, "coxph": joinNumbers, "lmer": joinNone, "lm-function": joinAll,
 	}
 	tested := 0
 	for name, mode := range classes {
@@ -106,7 +107,7 @@ func TestJoinedAnswersAreThoseOfEachRequestAlone(t *testing.T) {
 				}
 			}
 			switch n := e.stats.joined.Load(); {
-			case (name == "scaled") != (n == 0):
+			case (mode == joinNone) != (n == 0):
 				t.Errorf("%d requests were joined", n)
 			case name == "lied" && n > 4*firstJoined:
 				t.Errorf("%d requests were joined by a model that looks across rows", n)

@@ -97,7 +97,8 @@ finish_model <- function(path, model_spec) {
 #'
 #' Writes a folder with an `MLmodel` file. The methods are flavors: `crate` for
 #' crates and functions; `rds` for every other object that has a `predict` method;
-#' and flavors of their own for xgboost, lightgbm, keras and h2o models, which
+#' and flavors of their own for xgboost, lightgbm, keras and h2o models (tested with
+#' stand-ins, untested with the real packages), which
 #' Python's MLflow reads too. Packages can add methods.
 #'
 #' @param model The model.

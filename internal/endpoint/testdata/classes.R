@@ -25,29 +25,39 @@ if (have("nnet")) {
 }
 if (have("MASS")) {
   fits$lda <- MASS::lda(gear ~ wt + hp + qsec, cars)
+  fits$qda <- MASS::qda(am ~ wt + hp + qsec, cars)
   fits$rlm <- MASS::rlm(mpg ~ wt + hp + qsec, cars)
 }
 if (have("e1071")) {
   fits$svm <- e1071::svm(mpg ~ wt + hp + qsec, cars)
   fits$naiveBayes <- e1071::naiveBayes(gear ~ wt + hp + qsec, cars)
 }
+if (have("mgcv")) {
+  fits$gam <- mgcv::gam(mpg ~ s(wt, k = 4) + hp + qsec, data = cars)
+  fits$bam <- mgcv::bam(mpg ~ s(wt, k = 4) + te(hp, qsec, k = 3), data = cars)
+}
+if (have("survival")) fits$coxph <- survival::coxph(survival::Surv(mpg, am) ~ wt + hp + qsec, cars)
+if (have("lme4")) fits$lmer <- suppressMessages(lme4::lmer(mpg ~ wt + hp + qsec + (1 | cyl), cars))
 # How each class is called in a crate whose body is nothing but that call.
 calls <- list(
   lm = quote(stats::predict(model, .x)), glm = quote(stats::predict(model, .x, type = "response")),
   rpart = quote(stats::predict(model, newdata = .x)), ranger = quote(stats::predict(model, .x)$predictions),
   gbm = quote(stats::predict(model, .x, n.trees = 30)), glmnet = quote(stats::predict(model, as.matrix(.x), s = "lambda.min")),
   randomForest = quote({ unname(stats::predict(model, .x)) }), nnet = quote(stats::predict(model, .x)), multinom = quote(stats::predict(model, .x, type = "probs")),
-  lda = quote(stats::predict(model, .x)$posterior), rlm = quote(stats::predict(model, .x)), svm = quote(stats::predict(model, .x)),
+  lda = quote(stats::predict(model, .x)$posterior), qda = quote(stats::predict(model, .x)$class), gam = quote(stats::predict(model, .x)),
+  bam = quote(stats::predict(model, .x, type = "response")), coxph = quote(stats::predict(model, .x, type = "risk")), lmer = quote(stats::predict(model, .x, re.form = NA)), rlm = quote(stats::predict(model, .x)), svm = quote(stats::predict(model, .x)),
   naiveBayes = quote(stats::predict(model, .x, type = "raw")),
   "lm-text" = quote(stats::predict(model, .x)), "lm-mean" = quote(stats::predict(model, .x)), "lm-poly-mean" = quote(stats::predict(model, .x)), aov = quote(stats::predict(model, .x))
 )
-homes <- list(glmnet = "glmnet", lda = "MASS", rlm = "MASS", svm = "e1071", naiveBayes = "e1071")
+homes <- list(glmnet = "glmnet", lda = "MASS", qda = "MASS", gam = "mgcv", bam = "mgcv", coxph = "survival", lmer = "lme4", rlm = "MASS", svm = "e1071", naiveBayes = "e1071")
 for (name in names(fits)) {
   fn <- eval(call("function", as.pairlist(alist(... = , .x = ..1)), calls[[name]]))
   save_model(if (name %in% c("lm", "rpart")) paste0(name, "-class") else name, crate(fn, model = fits[[name]]), if (name %in% names(homes)) paste0("r_packages: [", homes[[name]], "]"))
   cat(name, "\n")
 }
 save_model("lm-object", fits$lm, flavor = "rds")
+# What mlflow_log_model() makes of a plain function: the functions that it calls are captured as well.
+save_model("lm-function", crate(function(df) predict(model, newdata = df), model = fits$lm, predict = stats::predict))
 # What looks across rows, or might.
 save_model("scaled", crate(function(x) stats::predict(model, as.data.frame(scale(x))), model = lm(mpg ~ wt + hp + qsec, mtcars)))
 save_model("scaled-said", crate(function(x) { x$wt <- x$wt - mean(x$wt); stats::predict(model, x) }, model = fits$lm), "batchable: false")
