@@ -87,7 +87,8 @@ func (s *Store) serveArchive(w http.ResponseWriter, r *http.Request, key, rel, w
 	if rel != "" {
 		name = path.Base(rel)
 	}
-	entries, err := s.bucket.list(r.Context(), key)
+	b, at := s.at(key)
+	entries, err := b.list(r.Context(), at)
 	if err != nil {
 		return err
 	}
@@ -142,7 +143,8 @@ func (s *Store) archive(ctx context.Context, a archiver, key, name string, entri
 			if e.isLink {
 				continue // its files are in the archive at their own place, or it leads in a circle
 			}
-			inside, err := s.bucket.list(ctx, below)
+			b, at := s.at(below)
+			inside, err := b.list(ctx, at)
 			if err == nil {
 				err = s.archive(ctx, a, below, nameBelow, inside)
 			}

@@ -159,14 +159,14 @@ func (s *Store) keyOfURI(uri string) (string, error) {
 			"the artifacts at %s are in a store that this server does not read", uri)
 	}
 	for _, root := range s.roots {
-		rel, err := filepath.Rel(root, path)
-		if err != nil || !filepath.IsLocal(rel) {
+		rel, in := below(root, path)
+		if !in {
 			continue
 		}
 		if rel == "." {
 			return "", nil
 		}
-		return keyOf(strings.Split(filepath.ToSlash(rel), "/"))
+		return keyOf(strings.Split(rel, "/"))
 	}
 	return "", mlflow.Errorf(mlflow.CodeInvalidParameterValue,
 		"the artifacts at %s are outside the server's artifact root, so it does not open them", uri)

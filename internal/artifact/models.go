@@ -40,7 +40,7 @@ func (s *Store) serveModelFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	key, err := s.keyOfURI(uri)
+	key, err := s.keyOfOwner(uri)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (s *Store) listOwned(
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.keyOfURI(uri)
+	key, err := s.keyOfOwner(uri)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (s *Store) keyInVersion(r *http.Request, name, version, rel string) (string
 	if err != nil {
 		return "", err
 	}
-	key, err := s.keyOfURI(uri)
+	key, err := s.keyOfOwner(uri)
 	return join(key, rel), err
 }
 
@@ -120,7 +120,7 @@ func (s *Store) keyInRun(r *http.Request, runID, rel string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key, err := s.keyOfURI(uri)
+	key, err := s.keyOfOwner(uri)
 	return join(key, rel), err
 }
 

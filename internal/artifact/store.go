@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,6 +23,7 @@ type Store struct {
 	bucket  bucket
 	options Options
 	roots   []string // the root's absolute paths, as written and with its links resolved
+	beside  *beside  // nil when new experiments keep their files in the root
 	log     *slog.Logger
 }
 
@@ -30,6 +32,9 @@ type Options struct {
 	// Root is where all artifacts are: a local folder, which is made when it is not there, or s3://bucket/prefix and the
 	// like, see openCloud.
 	Root string
+	// Beside is where new experiments put their files, when that is another place than Root. A local folder is opened for
+	// the runs and models that are there; anything else is left to clients.
+	Beside string
 	// Cloud says how object stores are reached.
 	Cloud CloudOptions
 	// Runs, Models and Versions find the artifacts of runs, of logged models and of model versions.
@@ -73,6 +78,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Store, error) {
 	} else if err := s.openFolder(o.Root); err != nil {
 		return nil, err
 	}
+	s.beside = newBeside(o.Beside, s.roots)
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -98,7 +104,13 @@ func (s *Store) openFolder(dir string) error {
 }
 
 // Close lets go of the root; requests under way fail.
-func (s *Store) Close() error { return s.bucket.close() }
+func (s *Store) Close() error {
+	err := s.bucket.close()
+	if s.beside != nil {
+		err = errors.Join(err, s.beside.close())
+	}
+	return err
+}
 
 // Info is what is known of a file.
 type Info struct {
@@ -140,7 +152,8 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, expect Expect)
 	if key == "" {
 		return Info{}, errInvalidPath
 	}
-	f, err := s.bucket.put(ctx, key, r, s.checkAndRecord(ctx, key, expect))
+	b, inside := s.at(key)
+	f, err := b.put(ctx, inside, r, s.checkAndRecord(ctx, key, expect))
 	if err != nil {
 		return Info{}, err
 	}
@@ -157,7 +170,7 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, expect Expect)
 // file that is newer than its row, and of another size, was not put by us.
 func (s *Store) checkAndRecord(ctx context.Context, key string, expect Expect) func(stored) error {
 	return func(f stored) error {
-		if err := expect.check(f); err != nil || f.mtime.IsZero() {
+		if err := expect.check(f); err != nil || f.mtime.IsZero() || isBeside(key) {
 			return err
 		}
 		return s.record(ctx, key, f)
@@ -197,7 +210,8 @@ func (s *Store) Get(ctx context.Context, path string) (*File, error) {
 }
 
 func (s *Store) get(ctx context.Context, key string) (*File, error) {
-	o, err := s.bucket.open(ctx, key)
+	b, inside := s.at(key)
+	o, err := b.open(ctx, inside)
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +241,8 @@ func (s *Store) List(ctx context.Context, path string) ([]mlflow.FileInfo, error
 
 // list gives the entries of a folder with a path in front of their names.
 func (s *Store) list(ctx context.Context, key, before string) ([]mlflow.FileInfo, error) {
-	entries, err := s.bucket.list(ctx, key)
+	b, inside := s.at(key)
+	entries, err := b.list(ctx, inside)
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +263,8 @@ func (s *Store) Delete(ctx context.Context, path string) error {
 }
 
 func (s *Store) remove(ctx context.Context, key string) error {
-	if err := s.bucket.remove(ctx, key); err != nil {
+	b, inside := s.at(key)
+	if err := b.remove(ctx, inside); err != nil || isBeside(key) {
 		return err
 	}
 	return s.forget(ctx, key)

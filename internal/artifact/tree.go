@@ -22,7 +22,7 @@ type Tree struct {
 // id in its path, which no other run or model has. Anything else is INVALID_PARAMETER_VALUE, so that no record, however it
 // came to be, makes anybody remove what is not its own.
 func (s *Store) ownTree(uri, owner string) (string, error) {
-	key, err := s.keyOfURI(uri)
+	key, err := s.keyOfOwner(uri)
 	if err != nil {
 		return "", err
 	}
@@ -65,15 +65,16 @@ func (s *Store) RemoveTree(ctx context.Context, uri, owner string) (Tree, error)
 
 // RemoveEmpty removes the folder at an experiment's artifact URI when nothing is in it any more.
 func (s *Store) RemoveEmpty(uri string) {
-	if key, err := s.keyOfURI(uri); err == nil && key != "" {
+	if key, err := s.keyOfOwner(uri); err == nil && key != "" {
 		s.removeEmpty(join(key, "models"))
 		s.removeEmpty(key)
 	}
 }
 
 func (s *Store) removeEmpty(key string) {
-	if d, ok := s.bucket.(*disk); ok {
-		d.removeEmpty(key)
+	b, inside := s.at(key)
+	if d, ok := b.(*disk); ok {
+		d.removeEmpty(inside)
 	}
 }
 
@@ -93,14 +94,15 @@ func (s *Store) measure(ctx context.Context, key string) (t Tree, err error) {
 	return t, err
 }
 
-// walk calls each with the keys and sizes of all files at or below a key, links not followed.
+// walk calls each with the keys, in their bucket, and the sizes of all files at or below a key, links not followed.
 func (s *Store) walk(ctx context.Context, key string, each func(key string, size int64) error) error {
-	if b, ok := s.bucket.(interface {
+	b, inside := s.at(key)
+	if w, ok := b.(interface {
 		walk(ctx context.Context, key string, each func(key string, size int64) error) error
 	}); ok {
-		return b.walk(ctx, key, each)
+		return w.walk(ctx, inside, each)
 	}
-	return walkFolders(ctx, s.bucket, key, each)
+	return walkFolders(ctx, b, inside, each)
 }
 
 func walkFolders(ctx context.Context, b bucket, key string, each func(key string, size int64) error) error {

@@ -39,7 +39,7 @@ func (s *Server) openDomains(ctx context.Context) ([]domain, error) {
 		return nil, err
 	}
 	files, err := artifact.New(ctx, db, artifact.Options{
-		Root: destination, Cloud: s.config.Cloud, Runs: runs, Models: runs, Versions: versions{models},
+		Root: destination, Beside: root, Cloud: s.config.Cloud, Runs: runs, Models: runs, Versions: versions{models},
 		// A folder's clients find its files through the proxy, whatever the experiments' locations say.
 		Disabled: s.config.NoServeArtifacts && s.store.Folder == "",
 	})
