@@ -142,9 +142,9 @@ type LogOutputsRequest struct {
 	Models []ModelOutput `json:"models" api:"required,max=1000"`
 }
 
-// SearchDatasetsRequest asks for the datasets of at most 20 experiments.
+// SearchDatasetsRequest asks for the datasets of 1 to 20 experiments.
 type SearchDatasetsRequest struct {
-	ExperimentIDs []string `json:"experiment_ids" api:"required"`
+	ExperimentIDs []string `json:"experiment_ids"`
 }
 
 // SearchDatasetsResponse lists at most 1,000 datasets.

@@ -139,7 +139,7 @@ func TestFaultsOfInputs(t *testing.T) {
 			{"runs/log-inputs", input(strings.Replace(good, `"n"`, `"`+strings.Repeat("n", 501)+`"`, 1), ``), mlflow.CodeInvalidParameterValue, "exceeds the maximum length of 500 characters"},
 			{"runs/log-inputs", input(strings.Replace(good, `"d"`, `"`+strings.Repeat("d", 37)+`"`, 1), ``), mlflow.CodeInvalidParameterValue, "exceeds the maximum length of 36 characters"},
 			{"runs/log-inputs", input(strings.Replace(good, `"s"}`, `"`+strings.Repeat("s", 65536)+`"}`, 1), ``), mlflow.CodeInvalidParameterValue, "exceeds the maximum length of 65535 characters"},
-			{"experiments/search-datasets", `{}`, mlflow.CodeInvalidParameterValue, "Missing value for required parameter 'experiment_ids'"},
+			{"experiments/search-datasets", `{}`, mlflow.CodeInvalidParameterValue, "SearchDatasets request must specify at least one experiment_id."},
 			{"experiments/search-datasets", `{"experiment_ids":["` + strings.Repeat(`1","`, 20) + `2"]}`, mlflow.CodeInvalidParameterValue, "more than 20 experiment_ids. Received 21"},
 		} {
 			s.fails("POST", c.path, c.body, c.code, c.text)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/weir-ml/weir/internal/sqldb"
 	"github.com/weir-ml/weir/mlflow"
@@ -152,15 +154,18 @@ func (s *Store) LinkModelVersion(tx *sqldb.Tx, modelID, name string, version int
 			return nil
 		}
 	}
-	raw, err := plainJSON(link{name, version})
+	quoted, err := plainJSON(name)
 	if err != nil {
 		return err
 	}
-	text, err := plainJSON(append(links, raw))
-	if err != nil {
-		return err
+	// Spaced as Python spaces JSON: clients compare the text.
+	var text strings.Builder
+	for _, raw := range links {
+		text.Write(raw)
+		text.WriteString(", ")
 	}
-	return setModelTags(tx, &keys, m, []mlflow.KeyValue{{Key: tagModelVersions, Value: string(text)}})
+	fmt.Fprintf(&text, `{"name": %s, "version": %d}`, quoted, version)
+	return setModelTags(tx, &keys, m, []mlflow.KeyValue{{Key: tagModelVersions, Value: "[" + text.String() + "]"}})
 }
 
 // plainJSON gives a value as JSON without escapes for HTML.

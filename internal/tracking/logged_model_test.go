@@ -267,7 +267,7 @@ func TestVersionsAreNotedWithTheirLoggedModel(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want := []mlflow.KeyValue{{Key: "mlflow.modelVersions", Value: `[{"name":"ü & <b>","version":1},{"name":"second","version":1},{"name":"second","version":2}]`}}
+		want := []mlflow.KeyValue{{Key: "mlflow.modelVersions", Value: `[{"name": "ü & <b>", "version": 1}, {"name": "second", "version": 1}, {"name": "second", "version": 2}]`}}
 		if diff := cmp.Diff(want, s.getModel(id).Info.Tags); diff != "" {
 			t.Error(diff)
 		}
