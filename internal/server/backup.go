@@ -143,7 +143,7 @@ func (s *Server) backupDatabase(ctx context.Context, path string, m *BackupManif
 	if len(m.Versions) == 0 {
 		return fmt.Errorf("%s is not a store of weir's", s.store)
 	}
-	if err := sqldb.CheckVersions(m.Versions, schemas); err != nil {
+	if _, err := sqldb.CheckVersions(m.Versions, schemas); err != nil {
 		return err
 	}
 	m.At = time.Now().UTC()
@@ -163,7 +163,11 @@ func (s *Server) completeBackup(ctx context.Context, path, part string, m *Backu
 	if m.Versions, err = db.Versions(ctx); err != nil {
 		return err
 	}
-	current, err := isCurrent(ctx, m.Versions)
+	schemas, err := programSchemas(ctx)
+	if err != nil {
+		return err
+	}
+	current, err := sqldb.CheckVersions(m.Versions, schemas)
 	if err != nil {
 		return err
 	}
@@ -204,16 +208,6 @@ func (s *Server) completeBackup(ctx context.Context, path, part string, m *Backu
 	})
 	m.Files, m.FileBytes = copied.Files, copied.Bytes
 	return errors.Join(err, os.RemoveAll(filepath.Join(part, ".weir"))) // where files were while they were written
-}
-
-// isCurrent tells whether tables are those of this program.
-func isCurrent(ctx context.Context, have []sqldb.Version) (bool, error) {
-	schemas, err := programSchemas(ctx)
-	if err != nil {
-		return false, err
-	}
-	n, err := sqldb.CountVersions(schemas)
-	return n == len(have), err
 }
 
 func hashFile(path string) (sum string, size int64, err error) {

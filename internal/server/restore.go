@@ -42,7 +42,7 @@ func Restore(ctx context.Context, o RestoreOptions) (report *RestoreReport, err 
 	if err != nil {
 		return nil, err
 	}
-	if err := sqldb.CheckVersions(m.Versions, schemas); err != nil {
+	if _, err := sqldb.CheckVersions(m.Versions, schemas); err != nil {
 		return nil, fmt.Errorf("the backup %s: %w", from, err)
 	}
 	store, err := ParseStore(o.Config.BackendStoreURI, o.Config.Dir)

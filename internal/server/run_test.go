@@ -158,5 +158,5 @@ func TestAServerWithLeasesEndsByItself(t *testing.T) {
 }
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/weir-ml/weir/internal/sqldb/sqldbtest.reap"))
 }

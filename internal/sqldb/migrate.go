@@ -94,7 +94,7 @@ func migrated(tx *Tx, domain string, migrations []migration) (have int64, err er
 		return 0, err
 	}
 	if have > int64(len(migrations)) {
-		return 0, fmt.Errorf("the database is at version %d, this program knows versions up to %d; use a newer weir", have, len(migrations))
+		return 0, fmt.Errorf("the database was changed by a newer program: it is at version %d, this one knows versions up to %d; use a newer weir", have, len(migrations))
 	}
 	return have, nil
 }

@@ -65,31 +65,38 @@ func (tx *Tx) versions() (list []Version, err error) {
 	return list, rows.Close()
 }
 
-// CheckVersions refuses migrations that the schemas do not have: a newer program made them.
-func CheckVersions(have []Version, schemas []Schema) error {
-	for _, v := range have {
-		known := 0
-		for _, s := range schemas {
-			if s.Domain != v.Domain {
-				continue
-			}
-			migrations, err := readMigrations(s.Files, SQLite.String())
-			if err != nil {
-				return fmt.Errorf("migrations of %s: %w", s.Domain, err)
-			}
-			known = len(migrations)
+// CheckVersions refuses a database whose tables a newer program has changed. current tells whether they are those of the
+// schemas. Tables of domains that are not among them are not judged.
+func CheckVersions(have []Version, schemas []Schema) (current bool, err error) {
+	current = true
+	for _, s := range schemas {
+		migrations, err := readMigrations(s.Files, SQLite.String())
+		if err != nil {
+			return false, fmt.Errorf("migrations of %s: %w", s.Domain, err)
 		}
-		if v.Number > int64(known) {
-			return fmt.Errorf("%s is at version %d (%s), this program knows versions up to %d; use a newer weir", v.Domain, v.Number, v.Name, known)
+		n := 0
+		for _, v := range have {
+			if v.Domain == s.Domain {
+				n++
+			}
 		}
+		if n > len(migrations) {
+			return false, fmt.Errorf("the tables of %s are at version %d, this program knows versions up to %d; use a newer weir", s.Domain, n, len(migrations))
+		}
+		current = current && n == len(migrations)
 	}
-	return nil
+	return current, nil
 }
 
 // buildSchema makes the tables of a database as they were after the migrations that it is to have had.
 func buildSchema(tx *Tx, have []Version, schemas []Schema) error {
-	if err := CheckVersions(have, schemas); err != nil {
+	if _, err := CheckVersions(have, schemas); err != nil {
 		return err
+	}
+	for _, v := range have {
+		if !slices.ContainsFunc(schemas, func(s Schema) bool { return s.Domain == v.Domain }) {
+			return fmt.Errorf("this program knows no tables of %s; use a newer weir", v.Domain)
+		}
 	}
 	for _, s := range schemas {
 		migrations, err := readMigrations(s.Files, tx.Dialect().String())
@@ -143,16 +150,4 @@ func (tx *Tx) texts(query string, args ...any) (list []string, err error) {
 		list = append(list, text)
 	}
 	return list, rows.Close()
-}
-
-// CountVersions gives how many migrations a database has had that is up to date.
-func CountVersions(schemas []Schema) (n int, err error) {
-	for _, s := range schemas {
-		migrations, err := readMigrations(s.Files, SQLite.String())
-		if err != nil {
-			return 0, fmt.Errorf("migrations of %s: %w", s.Domain, err)
-		}
-		n += len(migrations)
-	}
-	return n, nil
 }

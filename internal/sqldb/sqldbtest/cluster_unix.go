@@ -118,9 +118,13 @@ func (c *cluster) start() error {
 		return err
 	}
 	c.pipe = write
-	go keep.Wait()
+	go reap(keep)
 	return c.ready()
 }
+
+// reap waits for the server's shell, which lives as long as the test process. Tests that look for goroutines that are left
+// over know it by its name.
+func reap(keep *exec.Cmd) { _ = keep.Wait() }
 
 // initdb sorts by ICU's English where this PostgreSQL has ICU.
 func (c *cluster) initdb(bin string, attr *syscall.SysProcAttr) error {
