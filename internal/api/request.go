@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -37,8 +36,8 @@ const keptBuffer = 1 << 20
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // readRequest fills dst from the query of a GET or the JSON body of anything else, and from the path's values.
-// scan may read the body first; it must copy what it keeps.
-func readRequest(r *http.Request, limit int64, d *decoder, dst reflect.Value, scan func([]byte) bool) error {
+// scan, which may be nil, may read the body first; sum gets to see a body that is read whole.
+func readRequest(r *http.Request, limit int64, d *decoder, dst reflect.Value, scan func(*Body) bool, sum func([]byte)) error {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		if r.URL.RawQuery != "" {
 			query, err := url.ParseQuery(r.URL.RawQuery)
@@ -59,12 +58,24 @@ func readRequest(r *http.Request, limit int64, d *decoder, dst reflect.Value, sc
 		}
 	}()
 	buf.Reset()
-	if err := readBody(r, limit, buf); err != nil {
+	body, err := openBody(r, limit, buf)
+	if err != nil {
 		return err
 	}
-	if scan(buf.Bytes()) {
-		return nil
+	if scan != nil {
+		done := scan(body)
+		if body.err != nil {
+			return body.err
+		}
+		if done {
+			sum(buf.Bytes())
+			return nil
+		}
 	}
+	if err := body.all(); err != nil {
+		return err
+	}
+	sum(buf.Bytes())
 	object, err := parseObject(buf.Bytes())
 	if err != nil {
 		return err
@@ -74,8 +85,7 @@ func readRequest(r *http.Request, limit int64, d *decoder, dst reflect.Value, sc
 
 // ReadBody fills dst, a struct with JSON tags, from the body of a stream's request as Handle does for its handlers.
 func ReadBody[T any](r *http.Request, dst *T) error {
-	noScan := func([]byte) bool { return false }
-	return readRequest(r, defaultBodyLimit, decoderOf(reflect.TypeFor[T]()), reflect.ValueOf(dst).Elem(), noScan)
+	return readRequest(r, defaultBodyLimit, decoderOf(reflect.TypeFor[T]()), reflect.ValueOf(dst).Elem(), nil, func([]byte) {})
 }
 
 func checkContentType(header string) error {
@@ -90,25 +100,6 @@ func checkContentType(header string) error {
 		return nil
 	}
 	return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "Bad Request. Content-Type must be one of ['application/json'].")
-}
-
-func readBody(r *http.Request, limit int64, buf *bytes.Buffer) error {
-	tooLarge := mlflow.Errorf(mlflow.CodePayloadTooLarge, "the request body is larger than %d bytes; send it in parts", limit)
-	if r.ContentLength > limit {
-		return tooLarge
-	}
-	if r.ContentLength > 0 {
-		buf.Grow(int(r.ContentLength) + bytes.MinRead)
-	}
-	_, err := buf.ReadFrom(http.MaxBytesReader(nil, r.Body, limit))
-	var over *http.MaxBytesError
-	switch {
-	case errors.As(err, &over):
-		return tooLarge
-	case err != nil:
-		return mlflow.Errorf(mlflow.CodeBadRequest, "the request body ended early")
-	}
-	return nil
 }
 
 // parseObject reads a JSON object. As MLflow does, it takes text that is no JSON for an empty object (the answer then

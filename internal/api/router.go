@@ -46,11 +46,13 @@ func Handle[Req, Resp any](rt *Router, pattern string, p Permission, fn func(con
 	HandleScan(rt, pattern, p, nil, fn)
 }
 
-// HandleScan is Handle with a fast reader for the request's usual form: when scan gives false, whatever it read is
-// forgotten and the general decoder reads the body.
-func HandleScan[Req, Resp any](rt *Router, pattern string, p Permission, scan func(body []byte, req *Req) bool,
-	fn func(context.Context, *Req) (*Resp, error),
-) {
+// Scan is a fast reader for the usual form of a request. When it gives false, whatever it read is forgotten and the general
+// decoder reads the body. An error refuses the request; it is answered when the caller is found to be allowed to call, so
+// what names the resource has to be in req by then. It copies what it keeps of the body.
+type Scan[Req any] func(body *Body, req *Req) (bool, error)
+
+// HandleScan is Handle with a fast reader.
+func HandleScan[Req, Resp any](rt *Router, pattern string, p Permission, scan Scan[Req], fn func(context.Context, *Req) (*Resp, error)) {
 	reqType := reflect.TypeFor[Req]()
 	d := decoderOf(reqType)
 	methods, path := splitPattern(pattern)
@@ -62,19 +64,24 @@ func HandleScan[Req, Resp any](rt *Router, pattern string, p Permission, scan fu
 			WriteError(w, r, err)
 			return
 		}
-		err = readRequest(r, limit, d, reflect.ValueOf(req).Elem(), func(body []byte) bool {
-			again.sum(body)
-			if scan == nil {
+		var refusal error
+		var scanned func(*Body) bool
+		if scan != nil {
+			scanned = func(body *Body) bool {
+				var done bool
+				if done, refusal = scan(body, req); done || refusal != nil {
+					return true
+				}
+				*req = *new(Req)
 				return false
 			}
-			if scan(body, req) {
-				return true
-			}
-			*req = *new(Req)
-			return false
-		})
+		}
+		err = readRequest(r, limit, d, reflect.ValueOf(req).Elem(), scanned, again.sum)
 		if err == nil {
 			err = rt.allow(r, p, func(field string) string { return d.text(reflect.ValueOf(req).Elem(), field) })
+		}
+		if err == nil {
+			err = refusal
 		}
 		if err != nil {
 			WriteError(w, r, err)

@@ -1,10 +1,12 @@
 package tracking
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"testing"
 
+	"github.com/weir-ml/weir/internal/api"
 	"github.com/weir-ml/weir/mlflow"
 )
 
@@ -18,7 +20,10 @@ func FuzzScan(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var metric, plainMetric mlflow.LogMetricRequest
-		if scanLogMetric(body, &metric) {
+		piece := 1 + len(body)%5
+		if ok, err := scanLogMetric(api.NewBody(bytes.NewReader(body), piece), &metric); err != nil {
+			t.Fatal(err)
+		} else if ok {
 			var alias struct {
 				RunUUID string `json:"run_uuid"`
 			}
@@ -33,7 +38,8 @@ func FuzzScan(f *testing.F) {
 			}
 		}
 		var batch, plainBatch mlflow.LogBatchRequest
-		if scanLogBatch(body, &batch) {
+		ok, err := new(Store).scanLogBatch(api.NewBody(bytes.NewReader(body), piece), &batch)
+		if ok && err == nil {
 			if err := json.Unmarshal(body, &plainBatch); err != nil {
 				t.Fatalf("%q: %v", body, err)
 			}

@@ -87,7 +87,7 @@ func (s *Store) DeleteTag(ctx context.Context, req *mlflow.DeleteTagRequest) (*m
 
 // LogBatch adds metrics, params and tags to an active run, all or none.
 func (s *Store) LogBatch(ctx context.Context, req *mlflow.LogBatchRequest) (*mlflow.Empty, error) {
-	if err := s.validateBatch(req); err != nil {
+	if err := s.validateBatch(req, excess{}); err != nil {
 		return nil, err
 	}
 	if err := mayEditModels(ctx, req.Metrics); err != nil {
@@ -96,8 +96,11 @@ func (s *Store) LogBatch(ctx context.Context, req *mlflow.LogBatchRequest) (*mlf
 	return s.log(ctx, &logOp{run: req.RunID, metrics: req.Metrics, params: req.Params, tags: req.Tags})
 }
 
-// validateBatch checks a batch in MLflow's order and cuts its values.
-func (s *Store) validateBatch(req *mlflow.LogBatchRequest) (err error) {
+// excess is how much of a batch was counted and not kept because its lists are too long.
+type excess struct{ metrics, params, tags int }
+
+// validateBatch checks a batch in MLflow's order and cuts its values. What is over comes to what is in req.
+func (s *Store) validateBatch(req *mlflow.LogBatchRequest, over excess) (err error) {
 	if err := validateRunID(req.RunID); err != nil {
 		return err
 	}
@@ -125,14 +128,15 @@ func (s *Store) validateBatch(req *mlflow.LogBatchRequest) (err error) {
 			return err
 		}
 	}
+	metrics, params, tags := len(req.Metrics)+over.metrics, len(req.Params)+over.params, len(req.Tags)+over.tags
 	for _, part := range []struct {
 		what    string
 		n, most int
 	}{
-		{"metrics", len(req.Metrics), maxBatchMetrics},
-		{"params", len(req.Params), maxBatchParams},
-		{"tags", len(req.Tags), maxBatchTags},
-		{"metrics, params, and tags", len(req.Metrics) + len(req.Params) + len(req.Tags), maxBatch},
+		{"metrics", metrics, maxBatchMetrics},
+		{"params", params, maxBatchParams},
+		{"tags", tags, maxBatchTags},
+		{"metrics, params, and tags", metrics + params + tags, maxBatch},
 	} {
 		if part.n > part.most {
 			return invalid("A batch logging request can contain at most %d %s. Got %d %s. Please split up the request and try again.",

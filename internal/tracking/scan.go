@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/weir-ml/weir/internal/api"
 	"github.com/weir-ml/weir/mlflow"
 )
 
@@ -14,12 +15,34 @@ import (
 
 // jsonScan is a position in a body.
 type jsonScan struct {
-	b []byte
-	i int
+	b    []byte // what is in memory
+	i    int
+	body *api.Body
+}
+
+func newScan(body *api.Body) jsonScan { return jsonScan{b: body.Bytes(), body: body} }
+
+// more tells whether there is a byte at the position, reading on if need be. Bytes that were taken before may change then.
+func (s *jsonScan) more() bool {
+	for s.i >= len(s.b) {
+		if !s.body.More() {
+			return false
+		}
+		s.b = s.body.Bytes()
+	}
+	return true
+}
+
+// forget drops what was scanned once that is a good deal.
+func (s *jsonScan) forget() {
+	if s.i >= 64<<10 {
+		s.body.Discard(s.i)
+		s.b, s.i = s.body.Bytes(), 0
+	}
 }
 
 func (s *jsonScan) space() {
-	for s.i < len(s.b) {
+	for s.more() {
 		switch s.b[s.i] {
 		case ' ', '\n', '\r', '\t':
 			s.i++
@@ -52,8 +75,14 @@ func (s *jsonScan) text() ([]byte, bool) {
 	}
 	start := s.i
 	n := bytes.IndexByte(s.b[start:], '"')
-	if n < 0 {
-		return nil, false
+	for n < 0 {
+		s.i = len(s.b)
+		if !s.more() {
+			return nil, false
+		}
+		if n = bytes.IndexByte(s.b[s.i:], '"'); n >= 0 {
+			n += s.i - start
+		}
 	}
 	text := s.b[start : start+n]
 	ascii := true
@@ -74,7 +103,7 @@ func (s *jsonScan) text() ([]byte, bool) {
 func (s *jsonScan) number() ([]byte, bool) {
 	s.space()
 	start := s.i
-	for s.i < len(s.b) {
+	for s.more() {
 		switch c := s.b[s.i]; {
 		case '0' <= c && c <= '9', c == '-', c == '+', c == '.', c == 'e', c == 'E':
 			s.i++
@@ -239,8 +268,8 @@ func (s *jsonScan) metric(m *mlflow.Metric, text func([]byte) string, other func
 }
 
 // scanLogMetric reads the usual form of a log-metric body.
-func scanLogMetric(body []byte, req *mlflow.LogMetricRequest) bool {
-	s := jsonScan{b: body}
+func scanLogMetric(body *api.Body, req *mlflow.LogMetricRequest) (bool, error) {
+	s := newScan(body)
 	var m mlflow.Metric
 	run, same := "", true
 	_, ok := s.metric(&m, func(b []byte) string { return string(b) }, func(name []byte) bool {
@@ -258,63 +287,124 @@ func scanLogMetric(body []byte, req *mlflow.LogMetricRequest) bool {
 		return true
 	})
 	if !ok || !same || run == "" || !s.end() {
-		return false
+		return false, nil
 	}
 	*req = mlflow.LogMetricRequest{RunID: run, Key: m.Key, Value: m.Value, Timestamp: m.Timestamp, Step: m.Step}
-	return true
+	return true, nil
 }
 
-// scanLogBatch reads the usual form of a log-batch body.
-func scanLogBatch(body []byte, req *mlflow.LogBatchRequest) bool {
-	s := jsonScan{b: body}
+// scanLogBatch reads the usual form of a log-batch body. Of a list that is too long it keeps what is allowed and counts the
+// rest, so that a body of a million metrics is refused in little memory.
+func (s *Store) scanLogBatch(body *api.Body, req *mlflow.LogBatchRequest) (bool, error) {
+	scan := newScan(body)
 	intern := make(names)
 	seen := make(map[string]bool, 4)
-	ok := s.object(func(name []byte) bool {
+	var over excess
+	ok := scan.object(func(name []byte) bool {
 		if seen[string(name)] {
 			return false
 		}
 		seen[string(name)] = true
 		switch string(name) {
 		case "run_id":
-			b, ok := s.text()
+			b, ok := scan.text()
 			req.RunID = string(b)
 			return ok && len(b) > 0
 		case "metrics":
-			return s.list(func() bool {
+			return scan.list(func() bool {
+				if len(req.Metrics) == maxBatchMetrics {
+					return scan.count(&over.metrics)
+				}
 				req.Metrics = append(req.Metrics, mlflow.Metric{})
-				_, ok := s.metric(&req.Metrics[len(req.Metrics)-1], intern.of, func([]byte) bool { return false })
+				_, ok := scan.metric(&req.Metrics[len(req.Metrics)-1], intern.of, func([]byte) bool { return false })
 				return ok
 			})
 		case "params":
-			return s.pairs(&req.Params)
+			return scan.pairs(&req.Params, maxBatchParams, &over.params)
 		case "tags":
-			return s.pairs(&req.Tags)
+			return scan.pairs(&req.Tags, maxBatchTags, &over.tags)
 		}
 		return false
 	})
-	return ok && req.RunID != "" && s.end()
+	if over != (excess{}) {
+		return true, s.validateBatch(req, over)
+	}
+	return ok && req.RunID != "" && scan.end(), nil
 }
 
-// pairs takes a list of keys and values.
-func (s *jsonScan) pairs(list *[]mlflow.KeyValue) bool {
+// pairs takes a list of keys and values; those above the most that may come are counted.
+func (s *jsonScan) pairs(list *[]mlflow.KeyValue, most int, over *int) bool {
 	return s.list(func() bool {
+		if len(*list) == most {
+			return s.count(over)
+		}
 		var kv mlflow.KeyValue
 		var sawKey, sawValue bool
 		ok := s.object(func(name []byte) bool {
-			b, ok := s.text()
+			value, saw := &kv.Key, &sawKey
 			switch string(name) {
 			case "key":
-				ok = ok && !sawKey
-				kv.Key, sawKey = string(b), true
 			case "value":
-				ok = ok && !sawValue
-				kv.Value, sawValue = string(b), true
+				value, saw = &kv.Value, &sawValue
 			default:
 				return false
 			}
+			b, ok := s.text()
+			ok = ok && !*saw
+			*value, *saw = string(b), true
 			return ok
 		})
 		*list = append(*list, kv)
 		return ok && kv.Key != ""
 	})
+}
+
+// count takes an element of a list that is too long, whatever it is, and forgets it.
+func (s *jsonScan) count(n *int) bool {
+	*n++
+	ok := s.skip()
+	s.forget()
+	return ok
+}
+
+// skip takes an object, a text or a number: brackets have to match, no more.
+func (s *jsonScan) skip() bool {
+	for depth := 0; ; s.i++ {
+		if s.space(); !s.more() {
+			return false
+		}
+		switch s.b[s.i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth == 0 {
+				return true // the list ends here
+			}
+			if depth--; depth == 0 {
+				s.i++
+				return true
+			}
+		case ',':
+			if depth == 0 {
+				return true
+			}
+		case '"':
+			if !s.skipText() {
+				return false
+			}
+		}
+	}
+}
+
+// skipText goes to the end of a text.
+func (s *jsonScan) skipText() bool {
+	for s.i++; s.more(); s.i++ {
+		switch s.b[s.i] {
+		case '"':
+			return true
+		case '\\':
+			s.i++
+		}
+	}
+	return false
 }

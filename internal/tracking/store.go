@@ -120,7 +120,7 @@ func (s *Store) Mount(rt *api.Router) {
 	api.Handle(rt, "POST mlflow/runs/log-parameter", api.Edit(run), s.LogParam)
 	api.Handle(rt, "POST mlflow/runs/set-tag", api.Edit(run), s.SetTag)
 	api.Handle(rt, "POST mlflow/runs/delete-tag", api.Edit(run), s.DeleteTag)
-	api.HandleScan(rt, "POST mlflow/runs/log-batch", api.Edit(run), scanLogBatch, s.LogBatch)
+	api.HandleScan(rt, "POST mlflow/runs/log-batch", api.Edit(run), s.scanLogBatch, s.LogBatch)
 	api.Handle(rt, "POST mlflow/runs/log-model", api.Edit(run), s.LogModel)
 
 	api.Stream(rt, "GET mlflow/metrics/get-history", api.Read(run), s.getHistory)
