@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -128,6 +127,10 @@ func (e *Endpoint) scoring(bare bool) http.Handler {
 			e.fail(w, r, err)
 			return
 		}
+		if media := columnsAccepted(r.Header.Values("Accept")); media != "" && !bare {
+			e.answerColumns(w, r, in, media, began)
+			return
+		}
 		answer, infinite, err := e.answer(r.Context(), in, bare)
 		if err != nil {
 			e.fail(w, r, err)
@@ -175,7 +178,10 @@ func tooLarge(limit int64) error {
 func (e *Endpoint) parse(contentType string, body []byte, bare bool) (*model.Input, error) {
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil && media == "" {
-		return nil, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the content type %q is not supported; send application/json, application/jsonl or text/csv", contentType)
+		return nil, unsupported(contentType)
+	}
+	if model.HoldsColumns(media) {
+		return model.ParseColumns(media, body, e.model.Signature)
 	}
 	switch charset := strings.ToLower(params["charset"]); charset {
 	case "", "utf-8", "utf8", "us-ascii":
@@ -196,7 +202,12 @@ func (e *Endpoint) parse(contentType string, body []byte, bare bool) (*model.Inp
 	case "application/jsonl", "application/json-lines", "application/jsonlines", "application/x-ndjson", "application/ndjson", "application/x-jsonlines":
 		return model.ParseJSONLines(body, e.model.Signature)
 	}
-	return nil, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the content type %q is not supported; send application/json, application/jsonl or text/csv", media)
+	return nil, unsupported(media)
+}
+
+func unsupported(contentType string) error {
+	return mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the content type %q is not supported; send application/json, application/jsonl, text/csv, %s, %s or %s",
+		contentType, model.MediaArrowStream, model.MediaArrowFile, model.MediaParquet)
 }
 
 // answer predicts and renders the body of the answer.
@@ -216,53 +227,6 @@ func (e *Endpoint) answer(ctx context.Context, in *model.Input, bare bool) (body
 		body = append(body, '}')
 	}
 	return body, infinite, nil
-}
-
-// inputFaults are R's messages about columns that are missing or of a wrong type.
-var inputFaults = []*regexp.Regexp{
-	regexp.MustCompile(`^undefined columns selected`),
-	regexp.MustCompile(`^subscript out of bounds`),
-	regexp.MustCompile(`variables? .* (was|were) (fitted|specified) with (type|different types)`),
-	regexp.MustCompile(`^factor .* has new levels?`),
-	regexp.MustCompile(`independent variables not found in data`),
-	regexp.MustCompile(`^non-numeric argument to`),
-	regexp.MustCompile(`not meaningful for factors`),
-}
-
-var objectNotFound = regexp.MustCompile(`object '(.*)' not found`)
-
-// explain turns what a worker reported into the client's error. Without a signature only R can tell that the input does
-// not fit the model, and what it says of missing columns and wrong types is the client's fault.
-func (e *Endpoint) explain(err error, in *model.Input) error {
-	var fault *modelError
-	if !errors.As(err, &fault) {
-		return err
-	}
-	code := mlflow.CodeInternal
-	if e.model.Signature == nil || len(e.model.Signature.Inputs) == 0 {
-		for _, re := range inputFaults {
-			if re.MatchString(fault.text) {
-				code = mlflow.CodeInvalidParameterValue
-			}
-		}
-		if m := objectNotFound.FindStringSubmatch(fault.text); m != nil && !hasColumn(in, m[1]) {
-			code = mlflow.CodeInvalidParameterValue
-		}
-	}
-	text := fault.text
-	if e.cfg.Debug {
-		text += "\nin " + fault.call + "\n" + strings.Join(fault.trace, "\n")
-	}
-	return mlflow.Errorf(code, "%s", text)
-}
-
-func hasColumn(in *model.Input, name string) bool {
-	for _, c := range in.Columns {
-		if c.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // fail answers an error.

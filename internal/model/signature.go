@@ -38,6 +38,7 @@ type ParamSpec struct {
 	Name    string          `json:"name"`
 	Type    string          `json:"type"`
 	Default json.RawMessage `json:"default"`
+	Shape   json.RawMessage `json:"shape"` // null for a single value
 }
 
 // ParseSignature reads the three JSON texts of an MLmodel file's signature; an empty one is absent.
@@ -300,6 +301,9 @@ func (spec *ColSpec) timeKind() Kind {
 // is rarely meant.
 func (spec *ColSpec) convertTime(c *Column) error {
 	c.TZone = spec.TZone
+	if c.Kind == Time || c.Kind == Day {
+		return spec.retime(c)
+	}
 	if c.Kind != Text {
 		return spec.refuse(c, c.firstPresent(), c.show(c.firstPresent()))
 	}
