@@ -226,6 +226,7 @@ func (c *headCheck) readBlocks(seen map[cell]span) error {
 	}
 	defer rows.Close()
 	var points []series.Point
+	var packed []series.Keyed
 	for rows.Next() {
 		var at cell
 		var seq int64
@@ -237,6 +238,10 @@ func (c *headCheck) readBlocks(seen map[cell]span) error {
 			return err
 		}
 		s.Min, s.Max, s.First, s.Last = float(vmin), float(vmax), float(vfirst), float(vlast)
+		if at.key == packKey {
+			packed = c.readPack(packed[:0], at.run, seq, s, data, seen)
+			continue
+		}
 		where := fmt.Sprintf("block %d of metric number %d of run number %d", seq, at.key, at.run)
 		if points, err = series.Decode(points[:0], data); err != nil {
 			c.found(fmt.Sprintf("%s cannot be read: %v", where, err))
@@ -253,6 +258,24 @@ func (c *headCheck) readBlocks(seen map[cell]span) error {
 		widen(seen, at, spanOf(points))
 	}
 	return rows.Close()
+}
+
+// readPack reads what holds points of many metrics; it gives its memory back.
+func (c *headCheck) readPack(points []series.Keyed, run, seq int64, s series.Summary, data []byte, seen map[cell]span) []series.Keyed {
+	where := fmt.Sprintf("pack %d of run number %d", seq, run)
+	points, err := series.DecodePack(points, data)
+	if err != nil {
+		c.found(fmt.Sprintf("%s cannot be read: %v", where, err))
+		return points
+	}
+	if got := packSummary(points); !sameSummary(got, s) {
+		c.found(fmt.Sprintf("%s has another summary than its points", where))
+	}
+	c.points += int64(len(points))
+	for _, p := range points {
+		widen(seen, cell{run, p.Key}, spanOf([]series.Point{p.Point}))
+	}
+	return points
 }
 
 func (c *headCheck) readTails(seen map[cell]span) error {

@@ -3,6 +3,7 @@ package tracking_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -70,6 +71,12 @@ func TestManyMetricsOfAStepArePackedAndFolded(t *testing.T) {
 				}
 			}
 		}
+		agrees := func() (faults []string) {
+			if _, err := tracking.Check(t.Context(), db, func(what string) { faults = append(faults, what) }); err != nil {
+				t.Fatal(err)
+			}
+			return faults
+		}
 		for step := range 60 {
 			log(step)
 		}
@@ -78,16 +85,34 @@ func TestManyMetricsOfAStepArePackedAndFolded(t *testing.T) {
 		if n, blocks := packs(t, db); n != 61 || blocks != 0 {
 			t.Errorf("%d packs and %d blocks before", n, blocks)
 		}
+		if faults := agrees(); faults != nil {
+			t.Errorf("check: %q", faults)
+		}
 		for step := 60; step < 70; step++ {
 			log(step)
 		}
 		check()
+		if faults := agrees(); faults != nil {
+			t.Errorf("check after: %q", faults)
+		}
 		if n, blocks := packs(t, db); n >= 61 || blocks < 989 {
 			t.Errorf("%d packs and %d blocks after", n, blocks)
 		}
 		for _, m := range s.get(run).Data.Metrics {
 			if m.Key == "m0" && (m.Value != 69_000 || m.Step != 69) {
 				t.Errorf("latest: %+v", m)
+			}
+		}
+		for _, damage := range []struct{ sql, want string }{
+			{`update seg set ts1 = ts1 + 1 where key_id = 0`, "another summary"},
+			{`update seg set data = substr(data, 1, 9) where key_id = 0`, "cannot be read"},
+		} {
+			err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+				_, err := tx.Exec(damage.sql)
+				return err
+			})
+			if faults := agrees(); err != nil || !strings.Contains(strings.Join(faults, "\n"), damage.want) {
+				t.Errorf("after %q: %v %q", damage.sql, err, faults)
 			}
 		}
 	})
