@@ -43,6 +43,7 @@ type Config struct {
 	Name        string              // of the model on the routes of the Open Inference Protocol; the folder's name when empty
 	Version     string              // what /version answers
 	TrustModel  bool                // no warning of a file that R before 4.4 runs hidden code of while it loads it (CVE-2024-27322)
+	Params      []model.Param       // of predict, for requests that do not have them
 	Debug       bool                // answers to failed predictions carry R's call and traceback
 	Bare        bool                // Predict writes the predictions alone, as `mlflow rfunc predict` does
 	Logger      *slog.Logger
@@ -303,6 +304,7 @@ func errStopping() error {
 
 // predict sends a request through the queue and waits for the prediction.
 func (e *Endpoint) predict(ctx context.Context, in *model.Input) (rds.Value, error) {
+	in.Params = withDefaults(in.Params, e.cfg.Params)
 	j := &job{in: in, deadline: time.Now().Add(e.cfg.Timeout), done: make(chan outcome, 1)}
 	if e.started() {
 		j.key = e.joinKey(in)
@@ -317,6 +319,9 @@ func (e *Endpoint) predict(ctx context.Context, in *model.Input) (rds.Value, err
 		return nil, err
 	}
 	out := e.wait(ctx, j)
+	if nothingToPredict(out.err, in) {
+		return &rds.List{}, nil
+	}
 	if out.err == nil {
 		e.stats.rows.Add(int64(in.Rows))
 	}
@@ -328,6 +333,16 @@ func (e *Endpoint) predict(ctx context.Context, in *model.Input) (rds.Value, err
 		return nil, mlflow.Errorf(mlflow.CodeBadGateway, "the R worker's answer cannot be read: %v", err)
 	}
 	return v, nil
+}
+
+// withDefaults adds the params that a request does not have.
+func withDefaults(params, defaults []model.Param) []model.Param {
+	for _, d := range defaults {
+		if !slices.ContainsFunc(params, func(p model.Param) bool { return p.Name == d.Name }) {
+			params = append(params, d)
+		}
+	}
+	return params
 }
 
 // wait gives the outcome of an accepted job.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/weir-ml/weir/internal/model"
 	"github.com/weir-ml/weir/mlflow"
 )
 
@@ -148,13 +149,17 @@ func TestStatusCodes(t *testing.T) {
 		{signed, "/invocations", "application/json", `[{"wt": 1, "hp": 2, "qsec": "x"}]`, 400, "INVALID_PARAMETER_VALUE", `column "qsec", row 1: "x" is not a double`},
 		{signed, "/invocations", "text/csv", "wt,hp,qsec\n1,2\n", 400, "INVALID_PARAMETER_VALUE", "row 1 (line 2) has 2 fields"},
 		{signed, "/invocations", "text/plain", "x", 415, "UNSUPPORTED_MEDIA_TYPE", `"text/plain" is not supported`},
-		{signed, "/invocations", "", "{}", 415, "UNSUPPORTED_MEDIA_TYPE", "send application/json, application/jsonl or text/csv"},
+		{signed, "/invocations", "", "{}", 415, "UNSUPPORTED_MEDIA_TYPE", "send application/json, application/jsonl, text/csv"},
 		{signed, "/invocations", "application/json; charset=utf-16", "{}", 415, "UNSUPPORTED_MEDIA_TYPE", "utf-16"},
 		{signed, "/invocations", "application/json", strings.Repeat(" ", 1001), 413, "PAYLOAD_TOO_LARGE", "more than 1000 bytes"},
 		{signed, "/nowhere", "application/json", "{}", 404, "ENDPOINT_NOT_FOUND", "no route /nowhere"},
 		{signed, "/ping", "application/json", "{}", 405, "METHOD_NOT_ALLOWED", "takes GET"},
 		{plain, "/invocations", "application/json", `[{"wt": 1, "hp": 2}]`, 400, "INVALID_PARAMETER_VALUE", "object 'qsec' not found"},
 		{plain, "/invocations", "application/json", `[{"wt": 1, "hp": 2, "qsec": "x"}]`, 400, "INVALID_PARAMETER_VALUE", "was fitted with type"},
+		{plain, "/invocations", "application/json", `{"inputs": {"wt": [1, 2], "hp": [3], "qsec": [4]}}`, 400, "INVALID_PARAMETER_VALUE", "variable lengths differ"},
+		{plain, "/invocations", "application/json", `{"inputs": {"wt": [1], "hp": [3], "qsec": [4]}, "params": {".x": 1}}`, 400, "INVALID_PARAMETER_VALUE", "unused argument (.x)"},
+		{signed, "/invocations", "application/json", `{"inputs": {"wt": [1], "hp": [3], "qsec": [4]}, "params": {"a": {"b": 1}}}`, 400, "INVALID_PARAMETER_VALUE", `parameter "a" is an object`},
+		{obey, "/invocations", "application/json", `[{"do": "eval", "code": "stats::predict(stats::lm(mpg ~ factor(cyl), datasets::mtcars), data.frame(cyl = 5))"}]`, 400, "INVALID_PARAMETER_VALUE", "has new level 5"},
 		{obey, "/invocations", "application/json", order("stop"), 500, "INTERNAL_ERROR", "no luck with 1 row"},
 		{obey, "/invocations", "application/json", order("deep"), 500, "INTERNAL_ERROR", "too "},
 		{obey, "/invocations", "application/json", `[{"do": "eval", "code": "globalenv()"}]`, 500, "INTERNAL_ERROR", `class "environment"`},
@@ -258,6 +263,43 @@ func TestWhatRSees(t *testing.T) {
 	latin1 := "[{\"do\": \"eval\", \"code\": \"x$t\", \"t\": \"\xe9\"}]"
 	if status, got := post(t, server, "/invocation", "application/json; charset=ISO-8859-1", latin1); status != 200 || got != `["é"]` {
 		t.Errorf("latin1: %d %s", status, got)
+	}
+}
+
+func TestNoRowsAreNoPredictions(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"lm": "[]", "lm-signed": "[]", "constant": "[1.0]"} {
+		_, server := serve(t, name, nil)
+		for _, c := range []struct{ path, contentType, body string }{
+			{"/invocation", "application/json", "[]"}, {"/invocation", "application/json", `{"dataframe_records": []}`},
+			{"/predict", "application/json", ""}, {"/invocation", "application/json", `{"dataframe_split": {"columns": ["wt", "hp", "qsec"], "data": []}}`},
+			{"/invocation", "text/csv", "wt,hp,qsec\n"},
+		} {
+			if status, got := post(t, server, c.path, c.contentType, c.body); status != 200 || got != want {
+				t.Errorf("%s %s %s: %d %s, want %s", name, c.path, c.body, status, got, want)
+			}
+		}
+	}
+}
+
+// TestParamsOfTheServer gives params to requests that do not have them.
+func TestParamsOfTheServer(t *testing.T) {
+	t.Parallel()
+	params, err := model.ParseParams([]byte(`{"interval": "confidence", "level": 0.5}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, server := serve(t, "lm-rds", func(c *Config) { c.Params = params })
+	want := expected(t, "predict(lm(mpg ~ wt + hp + qsec, mtcars), data.frame(wt = 2.5, hp = 100, qsec = 17), interval = 'confidence', level = 0.5)")
+	body := `{"inputs": {"wt": [2.5], "hp": [100], "qsec": [17]}}`
+	_, got := post(t, server, "/invocation", "application/json", body)
+	var rows [][]float64
+	if err := json.Unmarshal([]byte(got), &rows); err != nil || len(rows) != 1 || !cmp.Equal(rows[0], want) {
+		t.Errorf("%s, want %v", got, want)
+	}
+	_, got = post(t, server, "/invocation", "application/json", strings.TrimSuffix(body, "}")+`, "params": {"interval": "none"}}`)
+	if strings.Contains(got, "[[") {
+		t.Errorf("the request's own: %s", got)
 	}
 }
 

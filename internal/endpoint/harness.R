@@ -125,7 +125,10 @@ local({
         as.data.frame(do.call(h2o::h2o.predict, c(list(model, h2o::as.h2o(data)), params), quote = TRUE))
       }
     } else if (is.function(model)) {
+      first <- names(formals(args(model)))[1L]
+      own <- if (identical(first, "...")) c(".x", ".y", ".") else first
       function(data, params) {
+        refuse(params, own)
         if (length(params)) do.call(model, c(list(data), params), quote = TRUE) else model(data)
       }
     } else {
@@ -137,12 +140,19 @@ local({
       function(data, params) {
         if (matrix_input && is.data.frame(data)) data <- as.matrix(data)
         if (booster) data <- xgboost::xgb.DMatrix(data)
+        refuse(params, c("object", "newdata", "newx", "data"))
         if (is.null(params$n.trees)) params <- c(params, trees)
         answer <- do.call(stats::predict, c(list(model, data), params), quote = TRUE)
         if (inherits(answer, "ranger.prediction")) return(answer$predictions)
         if (one_column) drop_column(answer) else answer
       }
     }
+  }
+
+  # What stands for the model or its data is no parameter of a request.
+  refuse <- function(params, own) {
+    taken <- intersect(names(params), own)
+    if (length(taken)) stop("unused argument (", taken[1L], "): it is what is predicted for", call. = FALSE)
   }
 
   # The single column of a matrix as a vector; the third dimension of gbm's probabilities is the number of trees.

@@ -176,6 +176,9 @@ func tooLarge(limit int64) error {
 
 // parse decodes a body by its media type; parameters of the type do not count, but for a charset.
 func (e *Endpoint) parse(contentType string, body []byte, bare bool) (*model.Input, error) {
+	if bare && len(body) == 0 { // R's server gave the model a data frame without columns then
+		return &model.Input{}, nil
+	}
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil && media == "" {
 		return nil, unsupported(contentType)

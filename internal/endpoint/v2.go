@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"encoding/json"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -79,6 +80,12 @@ func (e *Endpoint) v2Infer(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
 		e.v2Fail(w, r, mlflow.Errorf(mlflow.CodeMethodNotAllowed, "%s takes POST, not %s", r.URL.Path, r.Method))
+		return
+	}
+	switch media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media {
+	case "", "application/json", "application/x-www-form-urlencoded": // the last is what curl -d sends
+	default:
+		e.v2Fail(w, r, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the content type %q is not supported; send application/json", media))
 		return
 	}
 	if r.Header.Get("Inference-Header-Content-Length") != "" {

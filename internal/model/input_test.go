@@ -403,3 +403,74 @@ r_columns: '[{"name":"gear","class":"factor","levels":["3","4.5"]},{"name":"size
 		t.Errorf("%v", err)
 	}
 }
+
+func TestParamsFitTheSignature(t *testing.T) {
+	t.Parallel()
+	sig := signature(t, `[{"type":"double","name":"x"}]`, `[{"name":"n","type":"long","default":1,"shape":null},{"name":"at","type":"double","default":[1],"shape":[-1]},{"name":"how","type":"string","default":"a"}]`)
+	for params, want := range map[string]string{
+		`{"n": 2, "at": [1, 2], "how": "b"}`: "", `{"n": 2.0}`: "", `{"at": []}`: "", `{"other": {"a": 1}}`: "",
+		`{"n": 2.5}`: `parameter "n": 2.5 is not a long`, `{"n": [1, 2]}`: `parameter "n" must be a single value, not a list of 2`,
+		`{"at": "x"}`: `parameter "at": "x" is not a double`, `{"how": 1}`: `parameter "how": 1 is not a string`, `{"n": {"a": 1}}`: `parameter "n" is an object`,
+	} {
+		_, err := ParseJSON([]byte(`{"inputs": {"x": [1]}, "params": `+params+`}`), sig, false)
+		if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", params, err, want)
+		}
+	}
+	params, err := ParseParams([]byte(`{"type": "response", "at": [0.5, 1]}`))
+	if err != nil || len(params) != 2 || params[1].Value.Len() != 2 {
+		t.Errorf("%+v, %v", params, err)
+	}
+	for _, text := range []string{"", "[]", `{"a": {}}`, `{"a": 1} x`} {
+		if _, err := ParseParams([]byte(text)); mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestRecordsWithKeysOfTheirOwn sends records of which each makes a column for all the others.
+func TestRecordsWithKeysOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("[")
+	for i := range 50_000 {
+		fmt.Fprintf(&b, `{"k%d":1},`, i)
+	}
+	body := strings.TrimSuffix(b.String(), ",") + "]"
+	_, err := ParseJSON([]byte(body), nil, false)
+	if err == nil || !strings.Contains(err.Error(), "leave out too many of the") {
+		t.Errorf("%v", err)
+	}
+	_, err = ParseJSONLines([]byte(strings.ReplaceAll(strings.Trim(body, "[]"), "},", "}\n")), nil)
+	if err == nil || !strings.Contains(err.Error(), "leave out too many of the") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestNoRecordsHaveTheColumnsOfTheSignature(t *testing.T) {
+	t.Parallel()
+	sig := signature(t, `[{"type":"double","name":"x"},{"type":"string","name":"f","levels":["a"]}]`, "")
+	for _, body := range []string{"[]", `{"dataframe_records": []}`, `{"inputs": []}`, `{"dataframe_split": {"columns": ["x", "f"], "data": []}}`} {
+		in, err := ParseJSON([]byte(body), sig, false)
+		if err != nil || len(in.Columns) != 2 || in.Rows != 0 || in.Columns[0].Kind != Double || in.Columns[1].Kind != Factor {
+			t.Errorf("%s: %+v, %v", body, in, err)
+		}
+	}
+}
+
+func TestColumnsOfMissingValuesHaveTheTypeOfTheSignature(t *testing.T) {
+	t.Parallel()
+	sig := signature(t, `[{"type":"double","name":"d"},{"type":"integer","name":"i"},{"type":"string","name":"s"},{"type":"boolean","name":"b"},{"type":"datetime","name":"t"},{"type":"string","name":"f","levels":["a"]}]`, "")
+	for body, rows := range map[string]int{"d,i,s,b,t,f\nNA,NA,NA,NA,NA,NA\n,,NA,,,NA\n": 2, "d,i,s,b,t,f\n": 0} {
+		in, err := ParseCSV([]byte(body), sig)
+		if err != nil || in.Rows != rows {
+			t.Errorf("%q: %v", body, err)
+			continue
+		}
+		for i, want := range []Kind{Double, Integer, Text, Logical, Time, Factor} {
+			if c := in.Columns[i]; c.Kind != want || c.Len() != rows {
+				t.Errorf("%q: column %s is %s of %d", body, c.Name, c.Kind, c.Len())
+			}
+		}
+	}
+}

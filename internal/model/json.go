@@ -90,6 +90,16 @@ type parser struct {
 	sig       *Signature
 	haveNames bool // the columns came with names
 	index     map[string]int
+	filled    int // cells that records left out
+}
+
+// fill marks a cell as missing that a record does not have. A body of a megabyte could claim terabytes of them: each
+// record with a key of its own makes a column for all the others.
+func (p *parser) fill(c *Column, body int) {
+	if p.filled++; p.filled > 4<<20+body/4 {
+		panic(badInput("the records leave out too many of the %d columns; send them as dataframe_split", len(p.in.Columns)))
+	}
+	c.addNull()
 }
 
 func (p *parser) object(s *scanner, fields []field, bare bool) {
@@ -437,7 +447,7 @@ func (p *parser) record(s *scanner, row int) {
 			if expected < len(p.in.Columns) && !escaped && string(raw) == p.in.Columns[expected].Name {
 				c = p.in.Columns[expected]
 			} else {
-				c, expected = p.column(s.unescape(raw, escaped), row)
+				c, expected = p.column(s.unescape(raw, escaped), row, len(s.b))
 			}
 			expected++
 			s.expect(':')
@@ -452,7 +462,7 @@ func (p *parser) record(s *scanner, row int) {
 	}
 	for _, c := range p.in.Columns {
 		if c.n <= row {
-			c.addNull()
+			p.fill(c, len(s.b))
 		}
 	}
 	p.in.Rows = row + 1
@@ -495,13 +505,13 @@ func (s *scanner) inLine() byte {
 	return s.b[s.i]
 }
 
-func (p *parser) column(name string, row int) (*Column, int) {
+func (p *parser) column(name string, row, body int) (*Column, int) {
 	if i, ok := p.index[name]; ok {
 		return p.in.Columns[i], i
 	}
 	c := p.add(name)
 	for range row {
-		c.addNull()
+		p.fill(c, body)
 	}
 	p.index[name] = len(p.in.Columns) - 1
 	return c, len(p.in.Columns) - 1
@@ -518,23 +528,66 @@ func (p *parser) params(s *scanner) {
 		panic(badInput("params must be an object"))
 	}
 	for _, f := range s.fields() {
-		if p.sig != nil && len(p.sig.Params) > 0 && !p.sig.hasParam(f.key) {
+		if p.sig != nil && len(p.sig.Params) > 0 && p.sig.param(f.key) == nil {
 			continue
 		}
-		p.in.Params = append(p.in.Params, s.within(&f).param(f.key))
+		p.addParam(s.within(&f), f.key)
 	}
+}
+
+// addParam reads a parameter and checks it against the signature.
+func (p *parser) addParam(s *scanner, name string) {
+	param := s.param(name)
+	if spec := p.sig.param(name); spec != nil {
+		spec.check(param.Value)
+	}
+	p.in.Params = append(p.in.Params, param)
 }
 
 // param reads one parameter: a scalar or a list.
 func (s *scanner) param(name string) Param {
 	c := &Column{Name: name}
-	if s.peek() == '[' {
+	switch s.peek() {
+	case '[':
 		s.vector(c)
-	} else {
+	case '{':
+		panic(badInput("parameter %q is an object; it must be a value or a list of values", name))
+	default:
 		s.cell(c, 0)
 	}
 	s.end()
 	return Param{name, c}
+}
+
+// ParseParams reads an object of parameters, such as {"type": "response"}.
+func ParseParams(text []byte) (params []Param, err error) {
+	defer recoverFault(&err)
+	if !utf8.Valid(text) {
+		return nil, badInput("the params are not UTF-8")
+	}
+	s := &scanner{b: text}
+	if s.peek() != '{' {
+		return nil, badInput("the params must be a JSON object")
+	}
+	fields := s.fields()
+	s.end()
+	for _, f := range fields {
+		params = append(params, s.within(&f).param(f.key))
+	}
+	return params, nil
+}
+
+// check gives a parameter the type of the signature. A signature without a shape takes a single value.
+func (spec *ParamSpec) check(c *Column) {
+	list := len(spec.Shape) > 0 && string(spec.Shape) != "null"
+	if !list && c.n != 1 {
+		panic(badInput("parameter %q must be a single value, not a list of %d", spec.Name, c.n))
+	}
+	at := c.firstPresent()
+	fault := (&ColSpec{Name: spec.Name, Type: spec.Type}).convert(c)
+	if fault != nil {
+		panic(badInput("parameter %q: %s is not %s", spec.Name, c.show(at), article(spec.Type)))
+	}
 }
 
 // addDefaults gives the input the signature's defaults of the params that it does not have.
@@ -555,13 +608,17 @@ next:
 	}
 }
 
-func (s *Signature) hasParam(name string) bool {
-	for _, p := range s.Params {
-		if p.Name == name {
-			return true
+// param gives what the signature says of a parameter, or nil.
+func (s *Signature) param(name string) *ParamSpec {
+	if s == nil {
+		return nil
+	}
+	for i := range s.Params {
+		if s.Params[i].Name == name {
+			return &s.Params[i]
 		}
 	}
-	return false
+	return nil
 }
 
 // finish checks what was read against the signature.
@@ -574,6 +631,12 @@ func (p *parser) finish() (*Input, error) {
 	}
 	if in.Shape != Frame {
 		return in, nil
+	}
+	if in.Rows == 0 && len(in.Columns) == 0 && p.sig != nil && !p.sig.Tensor { // an empty list of records names no columns
+		for i := range p.sig.Inputs {
+			p.add(p.sig.Inputs[i].Name)
+		}
+		p.haveNames = p.sig.named()
 	}
 	var err error
 	if in.Columns, err = p.sig.apply(in.Columns, p.haveNames); err != nil {

@@ -83,3 +83,6 @@ func (spec *ColSpec) absent(rows int) (*Column, error) {
 	}
 	return c, spec.convertEmpty(c)
 }
+
+// Empty reports whether the model says nothing of its inputs.
+func (s *Signature) Empty() bool { return s == nil || len(s.Inputs) == 0 }

@@ -181,6 +181,9 @@ func article(typ string) string {
 
 // convert gives the column the type of the signature, or says why it cannot.
 func (spec *ColSpec) convert(c *Column) error {
+	if c.Kind != Empty && c.allMissing() { // of which a CSV file says no type
+		c.Kind, c.Num, c.Str = Empty, nil, nil
+	}
 	if c.Kind == Empty {
 		return spec.convertEmpty(c)
 	}
@@ -326,6 +329,15 @@ func (spec *ColSpec) convertTime(c *Column) error {
 	}
 	c.Kind, c.Num, c.Str = kind, num, nil
 	return nil
+}
+
+func (c *Column) allMissing() bool {
+	for i := range c.n {
+		if !c.IsNull(i) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *Column) firstPresent() int {

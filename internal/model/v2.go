@@ -50,8 +50,8 @@ func (p *parser) v2Params(s *scanner) {
 		return
 	}
 	for _, f := range s.fields() {
-		if p.sig.hasParam(f.key) {
-			p.in.Params = append(p.in.Params, s.within(&f).param(f.key))
+		if p.sig.param(f.key) != nil {
+			p.addParam(s.within(&f), f.key)
 		}
 	}
 }

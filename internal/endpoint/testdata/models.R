@@ -12,6 +12,7 @@ save_model("typed", crate(function(x) paste(deparse(x, 500L), collapse = "")), p
 ordered <- '[{"type":"string","name":"size"},{"type":"datetime","name":"at"}]'
 save_model("ordered", crate(function(x) paste(class(x$size)[1], x$size < "l", format(x$at, "%H"))), c(paste0("signature: {inputs: '", ordered, "'}"),
   "r_columns: '[{\"name\":\"size\",\"class\":\"ordered\",\"levels\":[\"s\",\"l\"]},{\"name\":\"at\",\"class\":\"POSIXct\",\"tzone\":\"Asia/Tokyo\"}]'"))
+save_model("constant", crate(function(x) 1))
 save_model("lm-rds", fit, flavor = "rds")
 tree <- rpart::rpart(Species ~ ., iris)
 packages <- c("r_packages:", "- {name: rpart, version: 4.1.0}", "- {name: stats, version: 4.2.2}")
