@@ -84,7 +84,7 @@ func (g Guard) setHeaders(h http.Header, id string) {
 
 // hostAllowed checks the Host header. Addresses are compared as addresses: as text, "10.*" would match 10.evil.example.
 func (g Guard) hostAllowed(r *http.Request) bool {
-	if r.URL.Path == "/health" || r.URL.Path == "/version" {
+	if r.URL.Path == "/health" || r.URL.Path == "/ready" || r.URL.Path == "/version" {
 		return true
 	}
 	host := strings.ToLower(r.Host)

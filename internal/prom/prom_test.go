@@ -38,3 +38,21 @@ func TestHistogramIsCumulativeAndKeepsItsLabels(t *testing.T) {
 		}
 	}
 }
+
+func TestSizesAreCountedInPowersOfTwo(t *testing.T) {
+	t.Parallel()
+	var s Sizes
+	for _, n := range []int{1, 1, 2, 3, 4, 5, 4096, 5000} {
+		s.Add(n)
+	}
+	var text strings.Builder
+	s.Write(&text, "x")
+	for _, want := range []string{
+		`x_bucket{le="1"} 2`, `x_bucket{le="2"} 3`, `x_bucket{le="4"} 5`, `x_bucket{le="8"} 6`, `x_bucket{le="2048"} 6`, `x_bucket{le="4096"} 7`,
+		`x_bucket{le="+Inf"} 8`, "x_sum 9112", "x_count 8",
+	} {
+		if !strings.Contains(text.String(), want+"\n") {
+			t.Errorf("%s is missing in\n%s", want, text.String())
+		}
+	}
+}

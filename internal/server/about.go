@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/weir-ml/weir/internal/api"
@@ -38,7 +39,7 @@ func mountAbout(rt *api.Router, ready Ready, prefix string, link func() string) 
 // artifactsOnly lets nothing pass but the artifact routes and probes.
 func artifactsOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.URL.Path, "/2.0/mlflow-artifacts/") || r.URL.Path == "/health" || r.URL.Path == "/version" || r.URL.Path == "/metrics" {
+		if strings.Contains(r.URL.Path, "/2.0/mlflow-artifacts/") || slices.Contains([]string{"/health", "/ready", "/version", "/metrics"}, r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}

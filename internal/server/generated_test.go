@@ -61,7 +61,7 @@ func TestEveryRouteDeclaresAPermission(t *testing.T) {
 		t.Fatalf("only %d routes", len(routes))
 	}
 	public := map[string]bool{
-		"/health": true, "/version": true, "/server-info": true,
+		"/health": true, "/ready": true, "/version": true, "/server-info": true,
 		"/api/3.0/mlflow/server-info": true, "/ajax-api/3.0/mlflow/server-info": true,
 		"/api/3.0/mlflow/server-features": true, "/ajax-api/3.0/mlflow/server-features": true,
 	}

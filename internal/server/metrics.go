@@ -23,6 +23,7 @@ func (s *Server) mountMetrics() {
 		prom.Head(w, "weir_build_info", "gauge", "Always 1; the labels say what runs.")
 		fmt.Fprintf(w, "weir_build_info{version=%q,mlflow=%q,go=%q} 1\n", s.config.Version, MLflowVersion, runtime.Version())
 		s.metrics.Write(w, s.router)
+		s.parts.db.WriteMetrics(w)
 		writeRuntime(w)
 		prom.Value(w, "process_start_time_seconds", "gauge", "When the process started, in seconds since 1970.", float64(started.UnixMilli())/1e3)
 		writeProcess(w)

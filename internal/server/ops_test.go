@@ -143,6 +143,9 @@ func TestMetricsCountByRouteAndNeverByWhatClientsSend(t *testing.T) {
 		`weir_http_requests_total{route="other",method="other",status="4xx"} 1` + "\n",
 		`weir_http_request_seconds_count{route="/api/2.0/mlflow/experiments/get"} 2` + "\n",
 		"weir_http_requests_in_flight 1\n",
+		"weir_db_write_queue 0\n",
+		"\nweir_db_write_batch_size_bucket{le=\"1\"} ",
+		"\nweir_db_commit_seconds_bucket{le=\"0.001\"} ",
 		"\ngo_goroutines ",
 		"\nprocess_start_time_seconds ",
 	} {

@@ -126,6 +126,7 @@ func (s *Server) build(ctx context.Context) error {
 	mountWellKnown(s.router, serverInfo{StoreType: "SqlStore", MultipartUploads: direct, MultipartDownloads: direct})
 	mountLease(s.router, s.stopping)
 	s.mountMetrics()
+	mountReady(s.router, s.parts.db)
 
 	var handler http.Handler = s.router
 	var link func() string

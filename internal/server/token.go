@@ -50,7 +50,7 @@ func newSecret() string {
 func (d *doorkeeper) wrap(public, inside http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case r.URL.Path == "/health" || r.URL.Path == "/version":
+		case r.URL.Path == "/health" || r.URL.Path == "/ready" || r.URL.Path == "/version":
 			public.ServeHTTP(w, r)
 		case r.URL.Path == openPath:
 			d.open(w, r)

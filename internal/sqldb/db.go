@@ -40,6 +40,7 @@ type DB struct {
 	dialect Dialect
 	backend backend
 	nesting *nesting
+	stats   *stats
 
 	mu      sync.Mutex
 	schemas []Schema // see Schemas
@@ -66,7 +67,7 @@ func Open(ctx context.Context, uri string) (*DB, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &DB{dialect: Postgres, backend: pg}, nil
+		return &DB{dialect: Postgres, backend: pg, stats: pg.stats}, nil
 	}
 	return nil, fmt.Errorf("database %q: the scheme must be sqlite or postgresql", scheme+"://…")
 }
@@ -77,7 +78,7 @@ func OpenFile(ctx context.Context, path string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{dialect: SQLite, backend: lite}, nil
+	return &DB{dialect: SQLite, backend: lite, stats: lite.stats}, nil
 }
 
 // sqlitePath reads what follows "sqlite://". SQLAlchemy takes "sqlite:///a/b.db" as relative; where a/ exists only at

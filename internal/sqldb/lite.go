@@ -21,6 +21,7 @@ type liteDB struct {
 	wal     bool
 	foreign bool // another program's, see OpenReadOnly; there is no writer
 	writer  *writer
+	stats   *stats
 
 	slots  chan struct{} // one for each reading connection that is in use
 	mu     sync.Mutex
@@ -31,7 +32,7 @@ type liteDB struct {
 // openSQLite opens the file at path. On a network file system it does without the write-ahead log, whose shared memory
 // does not reach other hosts, and says so once.
 func openSQLite(ctx context.Context, path string, network bool, log *slog.Logger) (*liteDB, error) {
-	db := &liteDB{path: path, wal: !network, slots: make(chan struct{}, min(max(runtime.GOMAXPROCS(0), 2), 4))}
+	db := &liteDB{path: path, wal: !network, slots: make(chan struct{}, min(max(runtime.GOMAXPROCS(0), 2), 4)), stats: &stats{}}
 	conn, err := db.connect(ctx, false)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
@@ -39,7 +40,7 @@ func openSQLite(ctx context.Context, path string, network bool, log *slog.Logger
 	if network {
 		log.Warn("the database is on a network file system: only one host may use it, and it is slower", "path", path)
 	}
-	db.writer = startWriter(conn)
+	db.writer = startWriter(conn, db.stats)
 	return db, nil
 }
 

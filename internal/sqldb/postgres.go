@@ -26,7 +26,8 @@ var errConnLost = errors.New("the connection was lost while committing")
 
 // pgDB is a PostgreSQL database. Writes run side by side; PostgreSQL joins their commits by itself.
 type pgDB struct {
-	pool *pgxpool.Pool
+	pool  *pgxpool.Pool
+	stats *stats
 }
 
 func openPostgres(ctx context.Context, uri string) (*pgDB, error) {
@@ -70,7 +71,7 @@ func openAnyPostgres(ctx context.Context, uri string) (*pgDB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	return &pgDB{pool: pool}, nil
+	return &pgDB{pool: pool, stats: &stats{}}, nil
 }
 
 func hasPoolSize(uri string) bool {
@@ -117,7 +118,7 @@ func (p *pgDB) attempt(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := protect(func() error { return fn(&Tx{ctx: ctx, pg: raw}) }); err != nil {
 		return err
 	}
-	if err := raw.Commit(ctx); err != nil {
+	if err := timed(&p.stats.commits, func() error { return raw.Commit(ctx) }); err != nil {
 		if isLost(err) || conn.Conn().IsClosed() {
 			return fmt.Errorf("%w: %w", errConnLost, err)
 		}

@@ -47,6 +47,7 @@ func NewQueue[T any](db *DB, apply func(tx *Tx, ops []T) []error) *Queue[T] {
 		return q
 	}
 	q.waiting = make(chan *queued[T], maxBatch)
+	db.stats.watch(func() int { return len(q.waiting) })
 	q.stop = make(chan struct{})
 	for range queueWorkers {
 		q.workers.Go(q.loop)
@@ -174,6 +175,7 @@ func (q *Queue[T]) run(batch []*queued[T]) {
 	for i, o := range batch {
 		ops[i] = o.op
 	}
+	q.db.stats.batches.Add(len(ops))
 	var errs []error
 	ctx := context.Background()
 	err := q.db.Write(ctx, func(tx *Tx) error {

@@ -29,20 +29,20 @@ func OpenReadOnly(ctx context.Context, uri string) (*DB, error) {
 			if err != nil {
 				return nil, err
 			}
-			return &DB{dialect: Postgres, backend: readOnly{pg}}, nil
+			return &DB{dialect: Postgres, backend: readOnly{pg}, stats: pg.stats}, nil
 		}
 		var err error
 		if path, err = sqlitePath(rest); err != nil {
 			return nil, err
 		}
 	}
-	lite := &liteDB{path: path, slots: make(chan struct{}, min(max(runtime.GOMAXPROCS(0), 2), 4)), foreign: true}
+	lite := &liteDB{path: path, slots: make(chan struct{}, min(max(runtime.GOMAXPROCS(0), 2), 4)), foreign: true, stats: &stats{}}
 	conn, err := lite.connect(ctx, true)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	lite.idle = append(lite.idle, conn)
-	return &DB{dialect: SQLite, backend: readOnly{lite}}, nil
+	return &DB{dialect: SQLite, backend: readOnly{lite}, stats: lite.stats}, nil
 }
 
 // readOnly refuses writes.

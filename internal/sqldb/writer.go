@@ -42,6 +42,7 @@ type op struct {
 // while the last commit is synced to disk, so no delay is needed to gather them.
 type writer struct {
 	conn   *liteConn
+	stats  *stats
 	queue  chan *op
 	stop   chan struct{}
 	exited chan struct{}
@@ -50,8 +51,9 @@ type writer struct {
 	busyAt time.Time
 }
 
-func startWriter(conn *liteConn) *writer {
-	w := &writer{conn: conn, queue: make(chan *op, maxBatch), stop: make(chan struct{}), exited: make(chan struct{})}
+func startWriter(conn *liteConn, stats *stats) *writer {
+	w := &writer{conn: conn, stats: stats, queue: make(chan *op, maxBatch), stop: make(chan struct{}), exited: make(chan struct{})}
+	stats.watch(func() int { return len(w.queue) })
 	go w.loop()
 	return w
 }
@@ -181,7 +183,7 @@ var errTransactionLost = errors.New("the transaction was rolled back")
 // transaction runs the first operations of a batch in one transaction. It gives how many it took, and the error that
 // failed all of them; an operation's own error is in the operation.
 func (w *writer) transaction(batch []*op) (taken int, err error) {
-	if err := w.begin(); err != nil {
+	if err := timed(&w.stats.locks, w.begin); err != nil {
 		return len(batch), err
 	}
 	start := time.Now()
@@ -226,10 +228,11 @@ func (w *writer) transaction(batch []*op) (taken int, err error) {
 			return taken, err
 		}
 	}
-	if err := w.conn.run(`commit`); err != nil {
+	if err := timed(&w.stats.commits, func() error { return w.conn.run(`commit`) }); err != nil {
 		w.rollback()
 		return taken, err
 	}
+	w.stats.batches.Add(taken)
 	return taken, nil
 }
 
