@@ -14,8 +14,8 @@ const (
 	actionRestore = "restore"
 )
 
-// runsAtOnce is how many runs one transaction deletes or restores, so that it stays far below 50 ms.
-const runsAtOnce = 1000
+// runsAtOnce is how many runs one statement deletes or restores; after each the clock is looked at.
+const runsAtOnce = 200
 
 // DeleteExperiment marks an active experiment and its runs as deleted. It answers when all runs are marked.
 func (s *Store) DeleteExperiment(ctx context.Context, req *mlflow.ExperimentRequest) (*mlflow.Empty, error) {
@@ -89,24 +89,28 @@ func (s *Store) pendingExperiments(ctx context.Context) (list []pendingExperimen
 // another process or replaced by the opposite one.
 func (s *Store) carryOver(ctx context.Context, id int64, action string) error {
 	for more := true; more; {
-		err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-			more = false
+		err := s.unhurried(ctx, func(tx *sqldb.Tx, late func() bool) error {
+			more = true
 			var pending string
 			if err := tx.QueryRow(`select pending from experiment where id = $1`+tx.ForUpdate(), id).Scan(&pending); err != nil {
 				return err
 			}
 			if pending != action {
+				more = false
 				return nil
 			}
-			n, err := markRuns(tx, id, action == actionDelete, s.now())
-			if err != nil {
-				return err
+			for !late() {
+				n, err := markRuns(tx, id, action == actionDelete, s.now())
+				if err != nil {
+					return err
+				}
+				if n < runsAtOnce {
+					more = false
+					_, err = tx.Exec(`update experiment set pending = '' where id = $1`, id)
+					return err
+				}
 			}
-			if more = n == runsAtOnce; more {
-				return nil
-			}
-			_, err = tx.Exec(`update experiment set pending = '' where id = $1`, id)
-			return err
+			return nil
 		})
 		if err != nil {
 			return err
@@ -115,13 +119,26 @@ func (s *Store) carryOver(ctx context.Context, id int64, action string) error {
 	return nil
 }
 
+// markRuns marks some of an experiment's runs, whichever the index gives first: to ask for them in an order would sort all
+// that are left, each time.
 func markRuns(tx *sqldb.Tx, exp int64, deleted bool, now int64) (int64, error) {
 	var at *int64
 	if deleted {
 		at = &now
 	}
-	return tx.Exec(`
-		update run set deleted = $1, deleted_at = $2
-		where id in (select id from run where exp_id = $3 and deleted = $4 order by id limit $5)`,
-		deleted, at, exp, !deleted, runsAtOnce)
+	if tx.Dialect() == sqldb.SQLite {
+		return tx.Exec(`
+			update run set deleted = $1, deleted_at = $2
+			where id in (select id from run where exp_id = $3 and deleted = $4 limit $5)`, deleted, at, exp, !deleted, runsAtOnce)
+	}
+	some, err := ids(tx, `select id from run where exp_id = $1 and deleted = $2 limit $3`, exp, !deleted, runsAtOnce)
+	if err != nil || len(some) == 0 {
+		return 0, err
+	}
+	// In the order in which other writers lock runs.
+	if _, err := ids(tx, `select id from run where id = any($1) order by id for update`, some); err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(`update run set deleted = $1, deleted_at = $2 where id = any($3)`, deleted, at, some)
+	return int64(len(some)), err // also those that gc took meanwhile: there may be more
 }
