@@ -64,16 +64,20 @@ join_path <- function(...) {
   paste(parts[nzchar(parts)], collapse = "/")
 }
 
-proxy_call <- function(store, verb, key, ..., query = NULL) {
+# NULL where the client's own serve.
+store_creds <- function(store) {
+  if (is.null(store$host) || !nzchar(store$host)) return(NULL)
   creds <- store$client$get_host_creds()
-  if (!is.null(store$host) && nzchar(store$host)) {
-    creds$host <- paste0(sub("://.*$", "://", creds$host), store$host)
-  }
+  creds$host <- paste0(sub("://.*$", "://", creds$host), store$host)
+  creds
+}
+
+proxy_call <- function(store, verb, key, ..., query = NULL) {
   path <- paste0(
     "/api/2.0/mlflow-artifacts/artifacts",
     if (is.null(query)) paste0("/", encode_path(join_path(store$path, key))) else query_string(query)
   )
-  http_request(store$client, verb, path, ..., creds = if (is.null(store$host)) NULL else creds)
+  http_request(store$client, verb, path, ..., creds = store_creds(store))
 }
 
 # Names of artifacts are UTF-8. Where the session's own encoding is another one (LC_ALL=C
@@ -96,17 +100,19 @@ SMALL_FILE <- 1e6
 store_put <- function(store, file, key) {
   if (store$kind == "offline") return(spool_file_of_run(store, file, key))
   if (store$kind == "local") return(copy_atomic(file, os_path(file.path(store$path, key))))
+  if (may_send_parts(store, file.size(file)) && put_parts(store, file, key)) return(invisible(NULL))
   small <- file.size(file) <= SMALL_FILE
+  moved <- if (!small) byte_progress(basename(file))
   body <- if (small) readBin(file, raw(), file.size(file))
   source <- if (small) NULL else file
   type <- content_type_of(key)
   answer <- if (store$kind == "proxy") {
-    proxy_call(store, "PUT", key, body = body, file_in = source, content_type = type)
+    proxy_call(store, "PUT", key, body = body, file_in = source, content_type = type, moved = moved)
   } else {
     http_request(
       store$client, "POST",
       paste0("/ajax-api/2.0/mlflow/upload-artifact", query_string(list(run_uuid = store$run_id, path = key))),
-      body = body, file_in = source, content_type = type
+      body = body, file_in = source, content_type = type, moved = moved
     )
   }
   check_artifact_answer(answer, paste0("artifacts/", key))
@@ -154,25 +160,26 @@ store_get <- function(store, key, dest) {
     if (!file.exists(from) || dir.exists(from)) missing()
     return(copy_atomic(from, dest))
   }
-  part <- tempfile(".part-", dirname(dest))
-  on.exit(unlink(part))
-  answer <- if (store$kind == "proxy") {
-    # Python's server answers 500 for a file that is not there, so a 500 is final.
-    proxy_call(store, "GET", key, file_out = part, once = TRUE)
-  } else {
+  # Python's server answers 500 for a file that is not there, so a 500 is final.
+  answer <- fetch_file(function(part, have, tag, moved) {
+    if (store$kind == "proxy") {
+      return(proxy_call(store, "GET", key, file_out = part, have = have, tag = tag, moved = moved, once = TRUE))
+    }
     http_request(store$client, "GET",
       paste0("/get-artifact", query_string(list(run_uuid = store$run_id, path = key))),
-      file_out = part, once = TRUE
+      file_out = part, have = have, tag = tag, moved = moved, once = TRUE
     )
-  }
-  if (answer$status != 200L) {
+  }, key, dest)
+  part <- answer$file
+  on.exit(unlink(part))
+  if (!answer$status %in% c(200L, 206L)) {
     gone <- answer$status == 404L || !key %in% store_list(store, parent_key(key))$path
     if (gone) missing()
     said <- error_text(readBin(part, raw(), min(file.size(part), 1e5)))
     rest_error(paste0("artifacts/", key), answer$status, said$text, said$code, said$message, said$body)
   }
   expected <- suppressWarnings(as.numeric(curl::parse_headers_list(answer$headers)[["content-length"]]))
-  if (length(expected) && !is.na(expected) && expected != file.size(part)) {
+  if (length(expected) && !is.na(expected) && answer$had + expected != file.size(part)) {
     mlflow_abort(paste0("The download of '", key, "' is incomplete: ", file.size(part), " of ", expected, " bytes."))
   }
   unlink(dest)

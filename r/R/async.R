@@ -47,6 +47,8 @@ mlflow_async_logging <- function(enable = TRUE, interval = 1, max_batch = 1000, 
 # Metrics are queued some thousand times a second: the run of the last point is
 # remembered, so that a point costs no look-up while neither run nor server changes.
 queued_run <- function(run_id, client) {
+  # A fork must not write to its parent's file: the parent counts the bytes of it.
+  if (fork_guard()) return(NULL)
   last <- .globals$queue$last
   if (is.null(last) || !is.null(run_id) || !is.null(client)) return(NULL)
   if (!identical(last$run_id, mlflow_get_active_run_id()) || !identical(.globals$queue$uri, .globals$tracking_uri)) {

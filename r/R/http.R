@@ -46,8 +46,12 @@ env_value <- function(...) {
 
 # One exchange. Returns list(status, headers, content), or NULL content when the
 # body went to `file_out`. Connection faults are raised by curl.
+# `file_in` is sent from `file_from`, `file_size` bytes of it. To `file_out`, of which `have`
+# bytes are there, what follows is appended while it has the tag `tag`. `moved` is told how
+# far a file has come.
 http_send <- function(creds, verb, url, body = NULL, content_type = "application/json",
-                      file_in = NULL, file_out = NULL, progress = FALSE, key = NULL) {
+                      file_in = NULL, file_from = 0, file_size = NULL, file_out = NULL, have = 0, tag = NULL,
+                      moved = NULL, key = NULL, headers = NULL) {
   forked <- fork_guard()
   config <- get_rest_config(creds)
   handle <- .globals$handle
@@ -55,7 +59,7 @@ http_send <- function(creds, verb, url, body = NULL, content_type = "application
   curl::handle_reset(handle)
   options <- c(list(
     customrequest = verb, followlocation = FALSE, connecttimeout = 10L,
-    nosignal = TRUE, noprogress = !progress
+    nosignal = TRUE, noprogress = is.null(moved)
   ), config$config)
   if (is.null(file_in) && is.null(file_out)) {
     options$timeout_ms <- max(1, 1000 * http_timeout())
@@ -75,15 +79,21 @@ http_send <- function(creds, verb, url, body = NULL, content_type = "application
     options$fresh_connect <- TRUE
     options$forbid_reuse <- TRUE
   }
-  headers <- c(config$headers, Expect = "")
+  headers <- c(config$headers, headers, Expect = "")
   if (!is.null(key)) headers[["Idempotency-Key"]] <- key
   if (!is.null(file_in)) {
-    size <- file.size(file_in)
+    left <- size <- file_size %||% file.size(file_in)
     con <- file(file_in, "rb")
     on.exit(close(con), add = TRUE)
+    if (file_from > 0) seek(con, file_from)
     options$upload <- TRUE
     options$infilesize_large <- size
-    options$readfunction <- function(nbytes, ...) readBin(con, raw(), nbytes)
+    options$upload_buffersize <- 2^20
+    options$readfunction <- function(nbytes, ...) {
+      bytes <- readBin(con, raw(), min(nbytes, left))
+      left <<- left - length(bytes)
+      bytes
+    }
     headers[["Content-Type"]] <- content_type
   } else if (!is.null(body)) {
     if (is.character(body)) body <- charToRaw(enc2utf8(body))
@@ -93,10 +103,22 @@ http_send <- function(creds, verb, url, body = NULL, content_type = "application
   } else if (verb == "GET") {
     options$httpget <- TRUE
   }
+  if (have > 0) headers <- c(headers, Range = sprintf("bytes=%.0f-", have), `If-Range` = tag)
+  if (!is.null(moved)) {
+    options$xferinfofunction <- function(down, up) {
+      if (!is.null(file_in)) moved(up[[2L]], size)
+      if (!is.null(file_out) && down[[1L]] > 0) moved(have + down[[2L]], have + down[[1L]])
+      TRUE
+    }
+  }
   curl::handle_setopt(handle, .list = options)
   curl::handle_setheaders(handle, .list = headers)
   answer <- if (is.null(file_out)) {
     curl::curl_fetch_memory(url, handle = handle)
+  } else if (have > 0) {
+    more <- paste0(file_out, ".more")
+    on.exit(join_piece(file_out, more, handle), add = TRUE)
+    curl::curl_fetch_disk(url, more, handle = handle)
   } else {
     curl::curl_fetch_disk(url, file_out, handle = handle)
   }
@@ -130,13 +152,9 @@ http_request <- function(client, verb, path, ..., once = FALSE, retries = http_r
         local_forget(creds_now$host)
         next
       }
-      if (attempt >= retries || !(refused || may_repeat())) {
+      if (attempt >= retries || untrusted(answer) || !(refused || may_repeat())) {
         mlflow_abort(
-          paste0(
-            "No answer from ", creds_now$host, ": ", conditionMessage(answer),
-            "\nIs the server running, and is the tracking URI right? (now: ",
-            mlflow_get_tracking_uri(), ")"
-          ),
+          paste0("No answer from ", creds_now$host, ": ", conditionMessage(answer), "\n", connection_hint(answer)),
           code = "CONNECTION", class = "mlflow_connection_error", parent = answer
         )
       }
@@ -163,6 +181,22 @@ http_request <- function(client, verb, path, ..., once = FALSE, retries = http_r
     attempt <- attempt + 1L
     backoff(attempt, answer$headers)
   }
+}
+
+# A certificate does not become trusted by waiting.
+untrusted <- function(e) {
+  grepl("certificate|SSL peer|verify|schannel.*trust", conditionMessage(e), ignore.case = TRUE) &&
+    !grepl("client certificate", conditionMessage(e), ignore.case = TRUE)
+}
+
+connection_hint <- function(e) {
+  if (untrusted(e)) {
+    return(paste0(
+      "Is the server's certificate of a private authority? Name its bundle in MLFLOW_TRACKING_SERVER_CERT_PATH",
+      " (now: ", env_value("MLFLOW_TRACKING_SERVER_CERT_PATH") %||% "not set", ")."
+    ))
+  }
+  paste0("Is the server running, and is the tracking URI right? (now: ", mlflow_get_tracking_uri(), ")")
 }
 
 # Whether a server remembers the answers of creates by their Idempotency-Key: Weir's
@@ -240,6 +274,28 @@ CREATES <- c("runs/create", "experiments/create", "registered-models/create",
 # A JSON call below /api/2.0/mlflow. Returns the parsed body, or the raw text.
 rest_call <- function(client, endpoint, verb = "GET", query = NULL, body = NULL,
                       version = "2.0", limit = 60, parse = TRUE, key = NULL) {
+  mlflow_rest(sub("/.*$", "", endpoint), sub("^[^/]*/?", "", endpoint),
+    client = client, query = query, data = body, verb = verb, version = version,
+    max_rate_limit_interval = limit, parse = parse, key = key
+  )
+}
+
+# The one door to the API. Other people's code calls it as mlflow:::mlflow_rest(), and tests
+# put their own function in its place, so its name and its first arguments stay.
+mlflow_rest <- function(..., client, query = NULL, data = NULL,
+                        verb = c("GET", "POST", "PATCH", "DELETE"), version = "2.0",
+                        max_rate_limit_interval = 60, parse = TRUE, key = NULL) {
+  verb <- verb[[1L]]
+  if (!verb %in% c("GET", "POST", "PATCH", "DELETE", "PUT")) {
+    mlflow_abort(paste0("Verb '", verb, "' is unsupported."))
+  }
+  path <- as.character(c(...))
+  send_call(client, paste(path[nzchar(path)], collapse = "/"), verb,
+    query = query, body = data, version = version, limit = max_rate_limit_interval, parse = parse, key = key
+  )
+}
+
+send_call <- function(client, endpoint, verb, query, body, version, limit, parse, key) {
   if (is_offline(client)) return(offline_call(client, endpoint, verb, query, body))
   create <- verb == "POST" && endpoint %in% CREATES
   answer <- tryCatch(
@@ -266,17 +322,4 @@ finish_call <- function(answer, endpoint, parse = TRUE) {
   text <- rawToChar(answer$content)
   Encoding(text) <- "UTF-8"
   if (parse) json_parse(text) else text
-}
-
-# Kept for other people's code, which reaches it as mlflow:::mlflow_rest().
-mlflow_rest <- function(..., client, query = NULL, data = NULL,
-                        verb = c("GET", "POST", "PATCH", "DELETE"), version = "2.0",
-                        max_rate_limit_interval = 60) {
-  verb <- verb[[1L]]
-  if (!verb %in% c("GET", "POST", "PATCH", "DELETE", "PUT")) {
-    mlflow_abort(paste0("Verb '", verb, "' is unsupported."))
-  }
-  rest_call(client, paste(list(...), collapse = "/"), verb,
-    query = query, body = data, version = version, limit = max_rate_limit_interval
-  )
 }

@@ -48,3 +48,34 @@
 #'
 #' @name mlflow-differences
 NULL
+
+#' Options and environment variables
+#'
+#' Options, set with `options()`:
+#'
+#' * `mlflow.rest.timeout`: seconds that a request may take (60), also the longest
+#'   standstill of a transfer. `mlflow.rest.retries`: how often a request is repeated after a
+#'   failed connection or an answer 408, 429, 500, 502, 503 or 504 (5).
+#' * `mlflow.offline`, `mlflow.spool`: see [mlflow_sync()].
+#' * `mlflow.na_metric = "skip"`: leave metrics out that are `NA`, instead of an error.
+#' * `mlflow.multipart.size`: from which size on a file goes in parts (100 MB), each of
+#'   `mlflow.multipart.part` bytes (32 MB). An upload that broke off goes on where it was when
+#'   the same file is logged again.
+#' * `mlflow.progress`: whether to show progress bars, by default in interactive use.
+#' * `mlflow.verbose`: whether to show the command lines of the program.
+#' * `mlflow.snapshot.auto`: whether a project's run records its packages (`TRUE`).
+#' * `mlflow.end_run_on_exit`, `mlflow.with_swallow_errors`, `mlflow.keep_experiment`,
+#'   `mlflow.compat`: see [mlflow-differences].
+#' * `page_viewer`: a function that opens addresses.
+#'
+#' Environment variables: `MLFLOW_TRACKING_URI`, `MLFLOW_REGISTRY_URI`, `MLFLOW_EXPERIMENT_NAME`,
+#' `MLFLOW_EXPERIMENT_ID`, `MLFLOW_RUN_ID`; `MLFLOW_TRACKING_USERNAME`, `MLFLOW_TRACKING_PASSWORD`,
+#' `MLFLOW_TRACKING_TOKEN`, `MLFLOW_TRACKING_INSECURE`; `MLFLOW_TRACKING_SERVER_CERT_PATH` (the
+#' bundle of a private certificate authority), `MLFLOW_TRACKING_CLIENT_CERT_PATH`;
+#' `MLFLOW_HTTP_REQUEST_TIMEOUT`, `MLFLOW_HTTP_REQUEST_MAX_RETRIES`,
+#' `MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR`; `MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING`; `MLFLOW_BIN` (the
+#' program, see [mlflow_bin()]), `MLFLOW_VERBOSE`. Proxies are those of `http_proxy`,
+#' `https_proxy` and `no_proxy`; the server of a folder is always asked directly.
+#'
+#' @name mlflow-options
+NULL

@@ -114,7 +114,7 @@ run_rscript <- function(args, dir, env = character()) {
 }
 
 # A server that gives canned answers and writes down what it was asked. Each answer is
-# list(status, body, headers); the last one repeats.
+# list(status, body, headers), or list(raw) for bytes as they are; the last one repeats.
 fake_server <- function(answers, env = parent.frame()) {
   dir <- tempfile("fake-")
   dir.create(dir)
@@ -136,6 +136,7 @@ fake_server <- function(answers, env = parent.frame()) {
     "  saveRDS(list(head = head, body = body), file.path(dir, sprintf('req%03d.part', n)))",
     "  file.rename(file.path(dir, sprintf('req%03d.part', n)), file.path(dir, sprintf('req%03d.rds', n)))",
     "  a <- answers[[min(n, length(answers))]]",
+    "  if (!is.null(a$raw)) { writeBin(a$raw, con); close(con); next }",
     "  bytes <- if (is.raw(a$body)) a$body else charToRaw(a$body)",
     "  writeBin(c(charToRaw(paste0('HTTP/1.1 ', a$status, ' X\\r\\nConnection: close\\r\\nContent-Length: ', length(bytes),",
     "    '\\r\\n', paste0(a$headers, '\\r\\n', recycle0 = TRUE, collapse = ''), '\\r\\n')), bytes), con)",
