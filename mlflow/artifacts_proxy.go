@@ -90,8 +90,13 @@ func (p proxyPlace) open(ctx context.Context) (io.ReadCloser, error) {
 	if p.key == "" {
 		return nil, Errorf(CodeInvalidParameterValue, "Artifact path refers to a directory, not a file: ''")
 	}
-	d := &download{place: p, ctx: ctx}
-	if err := p.c.retry(ctx, func() error { return d.connect() }); err != nil {
+	return p.c.download(ctx, p.url(), p.key)
+}
+
+// download begins to read a file at an address of the server; name is for messages.
+func (c *Client) download(ctx context.Context, address, name string) (io.ReadCloser, error) {
+	d := &download{c: c, address: address, name: name, ctx: ctx}
+	if err := c.retry(ctx, func() error { return d.connect() }); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -100,13 +105,15 @@ func (p proxyPlace) open(ctx context.Context) (io.ReadCloser, error) {
 // download is the body of a GET that goes on where it was when the connection breaks, as long as the server still has the
 // same file.
 type download struct {
-	place  proxyPlace
-	ctx    context.Context
-	body   io.ReadCloser
-	idle   *idleTimer
-	etag   string // empty when the server offers no strong one; then a broken body is an error
-	offset int64
-	failed int
+	c       *Client
+	address string
+	name    string
+	ctx     context.Context
+	body    io.ReadCloser
+	idle    *idleTimer
+	etag    string // empty when the server offers no strong one; then a broken body is an error
+	offset  int64
+	failed  int
 
 	hash hash.Hash // of what was read, when the server said what it should be
 	want []byte
@@ -117,7 +124,7 @@ var errDigest = errors.New("the content is not what the server stored: its SHA-2
 var errFileChanged = errors.New("the file was changed on the server while it was read")
 
 func (d *download) connect() error {
-	c := d.place.c
+	c := d.c
 	idle := newIdleTimer(d.ctx, c.options.Timeout)
 	// The bytes are wanted as they are: with a transport's own gzip, a range would count other bytes.
 	header := http.Header{"Accept-Encoding": {"identity"}}
@@ -125,7 +132,7 @@ func (d *download) connect() error {
 		header.Set("Range", "bytes="+strconv.FormatInt(d.offset, 10)+"-")
 		header.Set("If-Range", d.etag)
 	}
-	response, err := c.send(idle.ctx, http.MethodGet, d.place.url(), nil, header)
+	response, err := c.send(idle.ctx, http.MethodGet, d.address, nil, header)
 	if err != nil {
 		idle.stop()
 		return err
@@ -169,7 +176,7 @@ func (d *download) Read(b []byte) (int, error) {
 		if d.hash != nil {
 			d.hash.Write(b[:n])
 			if err == io.EOF && !bytes.Equal(d.hash.Sum(nil), d.want) {
-				return n, fmt.Errorf("download of '%s': %w", d.place.key, errDigest)
+				return n, fmt.Errorf("download of '%s': %w", d.name, errDigest)
 			}
 		}
 		if n > 0 || err == nil || err == io.EOF {
@@ -178,13 +185,13 @@ func (d *download) Read(b []byte) (int, error) {
 			}
 			return n, err
 		}
-		if d.etag == "" || d.offset == 0 || d.ctx.Err() != nil || d.failed >= max(d.place.c.options.Retries, 0) {
-			return 0, fmt.Errorf("download of '%s' broke off: %w", d.place.key, err)
+		if d.etag == "" || d.offset == 0 || d.ctx.Err() != nil || d.failed >= max(d.c.options.Retries, 0) {
+			return 0, fmt.Errorf("download of '%s' broke off: %w", d.name, err)
 		}
 		d.failed++
 		d.Close()
-		if again := d.place.c.retry(d.ctx, d.connect); again != nil {
-			return 0, fmt.Errorf("download of '%s' broke off: %w", d.place.key, again)
+		if again := d.c.retry(d.ctx, d.connect); again != nil {
+			return 0, fmt.Errorf("download of '%s' broke off: %w", d.name, again)
 		}
 	}
 }

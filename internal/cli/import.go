@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/weir-ml/weir/internal/server"
 	"github.com/weir-ml/weir/internal/transfer"
+	"github.com/weir-ml/weir/mlflow"
 )
 
 // importCommand is `weir import`: what another store holds, brought into one of Weir's.
@@ -25,8 +27,10 @@ func (a *app) importCommand() *cobra.Command {
 		Long: `Brings experiments, runs, logged models and registered models, with their artifacts, into a store of Weir's.
 
 SOURCE is a folder with MLflow's file tree (mlruns), a database of MLflow's: sqlite:///mlflow.db, the file's path, or
-postgresql://user@host/name, or an archive of ` + "`weir export`" + `. It is only read. All releases of MLflow from 1.x on will do.
-An archive is checked whole before anything of it is used.
+postgresql://user@host/name, a running server of MLflow's or Weir's: http(s)://host:port, or an archive of ` + "`weir export`" + `. It is only read. All releases of MLflow from 1.x on will do.
+An archive is checked whole before anything of it is used. A server is asked over its REST API, with MLFLOW_TRACKING_USERNAME
+and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; deleted logged models and the numbers of deleted model versions are
+not told there, its database has them.
 
 Ids, times and lifecycle stages stay as they are. What the target has already is never changed: a run with the same id
 is the same run, an experiment of the same name takes the runs of its namesake, and an experiment whose id another one
@@ -78,7 +82,20 @@ summary lists every location that is another one afterwards.`,
 
 // openSource opens what `weir import` names.
 func (a *app) openSource(ctx context.Context, uri, served string) (transfer.Source, error) {
-	const expected = "a folder with MLflow's file tree, sqlite:///file.db, postgresql://… or an archive of `weir export` is expected"
+	const expected = "a folder with MLflow's file tree, sqlite:///file.db, postgresql://…, http(s)://server or an archive of `weir export` is expected"
+	if strings.HasPrefix(uri, "http://") || strings.HasPrefix(uri, "https://") {
+		options := mlflow.ClientOptionsFromEnv(a.getenv)
+		options.UserAgent = "weir-cli/" + Version
+		client, err := mlflow.NewClient(uri, options)
+		if err != nil {
+			return nil, err
+		}
+		// A server that does not answer is named before a store is made.
+		if _, err := client.SearchExperiments(ctx, &mlflow.SearchExperimentsRequest{MaxResults: mlflow.Some(int64(1))}); err != nil {
+			return nil, fmt.Errorf("import %s: %w", client.TrackingURI(), err)
+		}
+		return transfer.NewServer(client), nil
+	}
 	store, err := server.ParseStore(uri, a.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("import %s: %s", uri, expected)

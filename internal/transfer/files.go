@@ -21,6 +21,8 @@ type FileSet interface {
 type File struct {
 	Path string // below its set, with slashes
 	Size int64  // in bytes; negative when not known
+	// Live says that somebody may be writing the file: its size may be another one when it is read.
+	Live bool
 	Open func(ctx context.Context) (io.ReadCloser, error)
 }
 
@@ -121,7 +123,11 @@ func (im *importer) copyFile(ctx context.Context, f File, to string) error {
 		}
 		defer r.Close()
 		counted := &counter{r: r}
-		if err := im.to.Files.Put(ctx, to, counted, f.Size); err != nil {
+		announced := f.Size
+		if f.Live {
+			announced = -1
+		}
+		if err := im.to.Files.Put(ctx, to, counted, announced); err != nil {
 			return err
 		}
 		f.Size = counted.n

@@ -230,7 +230,7 @@ func (im *importer) oneRun(ctx context.Context, r *Run, here Experiment) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	from := r.Info.ArtifactURI
-	files, to, err := im.place.run(ctx, r, here)
+	files, to, err := im.place.run(ctx, r, here, has)
 	if err != nil {
 		return fmt.Errorf("%s, artifacts: %w", what, err)
 	}
@@ -238,6 +238,14 @@ func (im *importer) oneRun(ctx context.Context, r *Run, here Experiment) error {
 	if has {
 		im.report.count(&im.report.Runs, false)
 		return nil
+	}
+	if r.Complete != nil {
+		if err := r.Complete(ctx); isFault(err) { // it is gone meanwhile
+			im.report.fault(what, err)
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
 	}
 	im.checkTexts(what, &r.Data.Params, &r.Data.Tags)
 	// The files come first: a run that is there is whole.
@@ -282,7 +290,7 @@ func (im *importer) loggedModel(ctx context.Context, m *LoggedModel, here Experi
 		return err
 	}
 	from := m.Info.ArtifactURI
-	files, to, err := im.place.loggedModel(ctx, m, here)
+	files, to, err := im.place.loggedModel(ctx, m, here, has)
 	if err != nil {
 		return fmt.Errorf("%s, artifacts: %w", what, err)
 	}

@@ -74,19 +74,20 @@ func (p *places) experiment(e Experiment) string {
 	return uri
 }
 
-// run gives what is to be copied and where the run's artifacts are then.
-func (p *places) run(ctx context.Context, r *Run, here Experiment) (copying, string, error) {
-	return p.move(ctx, r.Info.ArtifactURI, r.Files, r.Info.RunID, here.ExperimentID+"/"+r.Info.RunID+"/artifacts")
+// run gives what is to be copied and where the run's artifacts are then. One that is there already has its files, so nobody
+// far away is asked for them.
+func (p *places) run(ctx context.Context, r *Run, here Experiment, there bool) (copying, string, error) {
+	return p.move(ctx, r.Info.ArtifactURI, r.Files, there, r.Info.RunID, here.ExperimentID+"/"+r.Info.RunID+"/artifacts")
 }
 
-func (p *places) loggedModel(ctx context.Context, m *LoggedModel, here Experiment) (copying, string, error) {
-	return p.move(ctx, m.Info.ArtifactURI, m.Files, m.Info.ModelID, here.ExperimentID+"/models/"+m.Info.ModelID+"/artifacts")
+func (p *places) loggedModel(ctx context.Context, m *LoggedModel, here Experiment, there bool) (copying, string, error) {
+	return p.move(ctx, m.Info.ArtifactURI, m.Files, there, m.Info.ModelID, here.ExperimentID+"/models/"+m.Info.ModelID+"/artifacts")
 }
 
 // move decides for the files at uri, of which the source itself may have some in own; id is whose they are, and path is where
 // copies go. A local uri is looked at only when the source is of this machine: in what was sent from elsewhere it could
 // name any file of ours.
-func (p *places) move(ctx context.Context, uri string, own FileSet, id, path string) (c copying, to string, err error) {
+func (p *places) move(ctx context.Context, uri string, own FileSet, there bool, id, path string) (c copying, to string, err error) {
 	defer func() {
 		if from := placeKey(uri); err == nil && from != to {
 			p.mu.Lock()
@@ -96,8 +97,8 @@ func (p *places) move(ctx context.Context, uri string, own FileSet, id, path str
 	}()
 	dir, local := mlflow.LocalPath(uri)
 	ownDir, isDir := own.(folder)
-	has := false
-	if own != nil {
+	has := there && own != nil && !isDir
+	if own != nil && !has {
 		empty, err := own.Empty(ctx)
 		if err != nil {
 			return copying{}, "", err

@@ -34,7 +34,8 @@ type Experiment struct {
 // Run is a run of a source. Its metrics come by Points, in pieces of one metric each.
 type Run struct {
 	mlflow.Run
-	DeletedAt int64 // in milliseconds, 0 when not known
+	Complete  func(ctx context.Context) error // when set: reads what is not here yet; called once, and only for runs that are wanted
+	DeletedAt int64                           // in milliseconds, 0 when not known
 	Points    func(emit func([]mlflow.Metric) error) error
 	Files     FileSet // its artifacts that the source has itself; nil when it has none
 }
