@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -36,6 +38,17 @@ func OpenReadOnly(ctx context.Context, uri string) (*DB, error) {
 			return nil, err
 		}
 	}
+	left, err := leftWAL(path)
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	if left {
+		return openCopy(ctx, path)
+	}
+	return openLite(ctx, path)
+}
+
+func openLite(ctx context.Context, path string) (*DB, error) {
 	lite := &liteDB{path: path, slots: make(chan struct{}, min(max(runtime.GOMAXPROCS(0), 2), 4)), foreign: true, stats: &stats{}}
 	conn, err := lite.connect(ctx, true)
 	if err != nil {
@@ -49,6 +62,64 @@ func OpenReadOnly(ctx context.Context, uri string) (*DB, error) {
 type readOnly struct{ backend }
 
 func (readOnly) write(context.Context, func(tx *Tx) error) error { return errReadOnly }
+
+// leftWAL says whether a program that was killed left a log which nobody has open: SQLite would make an index beside it.
+func leftWAL(path string) (bool, error) {
+	if !walMode(path) {
+		return false, nil
+	}
+	for file, there := range map[string]bool{"-wal": true, "-shm": false} {
+		_, err := os.Stat(path + file)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return false, err
+		}
+		if (err == nil) != there {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// openCopy opens a copy of a database and its log, which is removed when it is closed.
+func openCopy(ctx context.Context, path string) (*DB, error) {
+	dir, err := os.MkdirTemp("", "weir-copy-")
+	if err != nil {
+		return nil, err
+	}
+	to := filepath.Join(dir, filepath.Base(path))
+	err = errors.Join(copyFile(path, to), copyFile(path+"-wal", to+"-wal"))
+	var db *DB
+	if err == nil {
+		db, err = openLite(ctx, to)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open a copy of the database %s: %w", path, err), os.RemoveAll(dir))
+	}
+	db.backend = copied{db.backend, dir}
+	return db, nil
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// copied removes its folder in the end.
+type copied struct {
+	backend
+	dir string
+}
+
+func (c copied) close() error { return errors.Join(c.backend.close(), os.RemoveAll(c.dir)) }
 
 // openForeign opens a file that stays as it is. One in WAL mode would get files for its log and its index beside it; as
 // long as nobody else has made them, nobody writes, and it can be read without.
