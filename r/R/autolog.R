@@ -172,7 +172,12 @@ call_params <- function(call, frame) {
     if (is.function(value)) return(if (is.name(a)) as.character(a))
     if (is.atomic(value) && length(value) == 1L) value else NULL
   })
-  params[lengths(params) > 0L]
+  params <- params[lengths(params) > 0L]
+  # Generics such as train() and randomForest() call their formula x.
+  if ("x" %in% names(params) && is.null(params$formula) && is.character(params$x) && grepl("~", params$x, fixed = TRUE)) {
+    names(params)[names(params) == "x"] <- "formula"
+  }
+  params
 }
 
 # What a fit knows of itself, under the names of broom::glance().

@@ -192,7 +192,6 @@ run_value <- function(column, key, missing) {
 
 #' Compare runs side by side
 #'
-#' @param run_uuid The older name of `run_id`.
 #' @param run_ids The ids of the runs.
 #' @param client An `mlflow_client`; the current tracking URI's if `NULL`.
 #' @returns A tibble with one row for each metric and param that differs or occurs:

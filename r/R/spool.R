@@ -97,6 +97,7 @@ is_offline <- function(client) {
 
 note_answer <- function(client) {
   if (inherits(client, "mlflow_http_client")) .globals$answered[[client_key(client)]] <- TRUE
+  if (!is.null(getOption("connectionObserver"))) pane_open(client)
 }
 
 # Calls that do no harm when they are made again: whether a lost one took effect does not

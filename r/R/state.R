@@ -31,6 +31,8 @@
   # An environment's finalizer is the only hook that R runs at its end for a
   # package, in interactive use, in Rscript and after an error alike.
   reg.finalizer(.globals, function(e) at_exit(), onexit = TRUE)
+  if (isNamespaceLoaded("knitr")) register_knit_print()
+  setHook(packageEvent("knitr", "onLoad"), register_knit_print)
 }
 
 # A forked child (parallel::mclapply) inherits sockets and the run stack of its

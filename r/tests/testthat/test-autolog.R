@@ -52,3 +52,50 @@ test_that("the keras callback logs epochs, and says when there is no keras", {
   expect_equal(history$step, c(1, 2))
   expect_error(mlflow_keras_callback("a.package.that.is.not.there"), class = "mlflow_error_no_package")
 })
+
+# What one fit logged into a run of its own.
+logged_fit <- function(package, fit) {
+  skip_if_not_installed(package)
+  mlflow_set_experiment(experiment_id = new_experiment())
+  mlflow_autolog(package)
+  on.exit(mlflow_autolog(disable = TRUE))
+  model <- suppressWarnings(suppressMessages(fit()))
+  runs <- mlflow_search_runs(output = "wide")
+  expect_equal(nrow(runs), 1)
+  expect_equal(runs$status, "FINISHED")
+  again <- mlflow_load_model(paste0("runs:/", runs$run_id, "/model"))
+  expect_s3_class(again, class(model)[[1]])
+  list(model = model, again = again, run = runs)
+}
+
+test_that("randomForest, ranger, gbm and glmnet fits are logged", {
+  local_session()
+  got <- logged_fit("randomForest", function() randomForest::randomForest(mpg ~ wt + hp, mtcars, ntree = 20))
+  expect_equal(got$run$params.formula, "mpg ~ wt + hp")
+  expect_equal(got$run$params.ntree, "20")
+  expect_equal(got$run$metrics.mse, utils::tail(got$model$mse, 1))
+  expect_equal(mlflow_predict(got$again, mtcars), predict(got$model, mtcars))
+  got <- logged_fit("ranger", function() ranger::ranger(mpg ~ wt + hp, mtcars, num.trees = 20))
+  expect_equal(got$run$metrics.prediction.error, got$model$prediction.error)
+  expect_equal(got$run$params.num.trees, "20")
+  got <- logged_fit("gbm", function() gbm::gbm(mpg ~ wt + hp, data = mtcars, distribution = "gaussian", n.trees = 10, n.minobsinnode = 2))
+  expect_equal(got$run$metrics.train.error, utils::tail(got$model$train.error, 1))
+  got <- logged_fit("glmnet", function() glmnet::glmnet(as.matrix(mtcars[2:5]), mtcars$mpg, alpha = 0.5))
+  expect_equal(got$run$metrics.dev.ratio, max(got$model$dev.ratio))
+  expect_equal(got$run$params.alpha, "0.5")
+})
+
+test_that("what caret tunes is one fit, with the metrics of the best setting", {
+  # lubridate, which caret loads, asks the system for its time zone.
+  local_env(TZ = "UTC")
+  skip_if_not_installed("caret")
+  local_session()
+  set.seed(3)
+  got <- logged_fit("caret", function() {
+    caret::train(mpg ~ wt + hp, mtcars, method = "lm", trControl = caret::trainControl("cv", 3))
+  })
+  expect_equal(got$run$params.formula, "mpg ~ wt + hp")
+  expect_equal(got$run$params.method, "lm")
+  expect_equal(got$run$metrics.RMSE, got$model$results$RMSE)
+  expect_equal(unname(mlflow_predict(got$again, mtcars)), unname(predict(got$model, mtcars)))
+})

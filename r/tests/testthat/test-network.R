@@ -41,9 +41,15 @@ test_that("a server with a certificate of a private authority is trusted by its 
   }
   at <- function(name) shQuote(file.path(dir, name))
   writeLines("subjectAltName=DNS:localhost,IP:127.0.0.1", file.path(dir, "san"))
-  make("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", shQuote("/CN=House CA"), "-keyout", at("ca.key"), "-out", at("ca.pem"))
+  make(
+    "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", shQuote("/CN=House CA"),
+    "-keyout", at("ca.key"), "-out", at("ca.pem")
+  )
   make("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", at("key.pem"), "-out", at("csr"))
-  make("x509", "-req", "-in", at("csr"), "-CA", at("ca.pem"), "-CAkey", at("ca.key"), "-CAcreateserial", "-days", "2", "-extfile", at("san"), "-out", at("cert.pem"))
+  make(
+    "x509", "-req", "-in", at("csr"), "-CA", at("ca.pem"), "-CAkey", at("ca.key"), "-CAcreateserial", "-days", "2",
+    "-extfile", at("san"), "-out", at("cert.pem")
+  )
   port <- free_port()
   server <- background_process(weir_bin(), c(
     "server", "--backend-store-uri", shQuote(file.path(dir, "mlruns")), "--port", port, "--serve-artifacts",

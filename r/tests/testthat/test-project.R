@@ -147,7 +147,10 @@ test_that("a grid runs each combination in a run of its own, under one parent", 
     "if (a == 3L) stop('three is refused')", "mlflow_log_metric('score', a * 10)"
   ), file.path(dir, "fit.R"))
   local_opts(mlflow.snapshot.auto = FALSE)
-  expect_warning(out <- mlflow_run_grid(file.path(dir, "fit.R"), list(a = 1:3, b = c("u", "v")), workers = 3), "2 of 6 runs failed.*three is refused")
+  expect_warning(
+    out <- mlflow_run_grid(file.path(dir, "fit.R"), list(a = 1:3, b = c("u", "v")), workers = 3),
+    "2 of 6 runs failed.*three is refused"
+  )
   expect_equal(out$status[order(out$a)], rep(c("FINISHED", "FAILED"), c(4, 2)))
   expect_null(mlflow_active_run_id())
   parent <- mlflow_get_run(attr(out, "parent_run_id"))

@@ -1,0 +1,27 @@
+test_that("the connections pane shows experiments and runs", {
+  local_session()
+  opened <- list()
+  closed <- character()
+  local_opts(connectionObserver = list(
+    connectionOpened = function(...) opened <<- c(opened, list(list(...))),
+    connectionClosed = function(type, host, ...) closed <<- c(closed, host)
+  ))
+  name <- new_name()
+  mlflow_set_experiment(name)
+  run <- mlflow_start_run(run_name = "a run")
+  mlflow_log_param("depth", 3)
+  mlflow_log_metric("rmse", 0.5)
+  mlflow_end_run()
+  expect_length(opened, 1)
+  pane <- opened[[1]]
+  expect_match(pane$connectCode, "mlflow_set_tracking_uri")
+  experiments <- pane$listObjects()
+  expect_true(name %in% experiments$name)
+  runs <- pane$listObjects(experiment = name)
+  expect_equal(runs, data.frame(name = paste0("a run (", run$run_id, ")"), type = "run"))
+  columns <- pane$listColumns(experiment = name, run = runs$name)
+  expect_equal(columns, data.frame(name = c("rmse", "depth"), type = c("0.5", "3")))
+  expect_equal(nrow(pane$previewObject(1, experiment = name, run = runs$name)), 1)
+  pane$disconnect()
+  expect_length(closed, 1)
+})
