@@ -35,6 +35,7 @@ type modelOptions struct {
 	rscript  string
 	rLibs    []string
 	passEnv  []string
+	params   string
 	config   endpoint.Config
 }
 
@@ -44,6 +45,7 @@ func (o *modelOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.rscript, "rscript", "", "Rscript to use; the one on PATH when empty")
 	f.StringSliceVar(&o.rLibs, "r-libs", nil, "R libraries to use instead of those that were recorded with the model")
 	f.StringSliceVar(&o.passEnv, "pass-env", nil, "environment variables that the model may see")
+	f.StringVar(&o.params, "params", "", "params of predict for requests that do not have them, a JSON object such as '{\"type\": \"response\"}'")
 	f.BoolVar(&o.config.TrustModel, "trust-model", false, "do not warn of a model file whose hidden code R before 4.4 runs while loading it (CVE-2024-27322)")
 	f.BoolVar(&o.config.Debug, "debug", false, "show R's call and traceback in answers to failed predictions")
 }
@@ -52,6 +54,12 @@ func (o *modelOptions) flags(f *pflag.FlagSet) {
 func (a *app) fetch(ctx context.Context, o *modelOptions) (endpoint.Config, error) {
 	c := o.config
 	c.Rscript, c.RLibs, c.PassEnv, c.Getenv, c.Version, c.Logger = o.rscript, o.rLibs, o.passEnv, a.getenv, server.MLflowVersion, slog.Default()
+	if o.params != "" {
+		var err error
+		if c.Params, err = model.ParseParams([]byte(o.params)); err != nil {
+			return c, fmt.Errorf("--params: %w", err)
+		}
+	}
 	if name, ok := strings.CutPrefix(o.uri, "models:/"); ok {
 		c.Name, _, _ = strings.Cut(strings.TrimLeft(name, "/"), "/")
 		c.Name, _, _ = strings.Cut(c.Name, "@")

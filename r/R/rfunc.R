@@ -155,7 +155,7 @@ write_predictions <- function(prediction, path) {
 #' @param browse Whether to open the server's page.
 #' @param workers The number of R processes; the server chooses if `NULL`.
 #' @param model_path,run_uuid,restore The older form; see [mlflow_rfunc_predict()].
-#' @param ... Accepted for compatibility.
+#' @param ... Arguments for `predict()`, such as `type = "response"`; a request's `params` come before them.
 #' @returns A handle: a list of `url` and the functions `kill()`, `is_alive()`,
 #'   `get_pid()`, `read_error()`; invisibly the exit status when not daemonized.
 #' @export
@@ -173,7 +173,8 @@ mlflow_rfunc_serve <- function(model_uri = NULL, host = "127.0.0.1", port = 8090
   url <- paste0("http://", host, ":", whole(port))
   args <- c(
     "models", "serve", "-m", shQuote(path), "--host", host, "--port", whole(port),
-    if (!is.null(workers)) c("--workers", whole(workers))
+    if (!is.null(workers)) c("--workers", whole(workers)),
+    if (...length()) c("--params", shQuote(params_json(...)))
   )
   message("Starting serving endpoint: ", url)
   if (isTRUE(browse) && interactive()) open_url(url)
@@ -185,6 +186,17 @@ mlflow_rfunc_serve <- function(model_uri = NULL, host = "127.0.0.1", port = 8090
   handle <- with_this_r(background_process(mlflow_bin(), args))
   await_server(url, handle, "/ping")
   structure(c(list(url = url), handle), class = "mlflow_model_server")
+}
+
+# The arguments that CRAN's server handed to predict(); requests may have their own.
+params_json <- function(...) {
+  params <- list(...)
+  if (is.null(names(params)) || !all(nzchar(names(params)))) mlflow_abort("Arguments for predict() must have names.")
+  atomic <- vapply(params, function(p) is.atomic(p) && !is.null(p), NA)
+  if (!all(atomic)) {
+    mlflow_abort(paste0("An argument for predict() must be a vector: ", paste(names(params)[!atomic], collapse = ", "), "."))
+  }
+  json_encode(lapply(params, function(p) if (length(p) == 1L) p else I(p)))
 }
 
 #' @rdname mlflow_rfunc_serve

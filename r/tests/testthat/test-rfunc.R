@@ -86,6 +86,25 @@ test_that("models are served, and the server ends when it is told", {
   expect_false(server$is_alive())
 })
 
+test_that("a served model predicts with the arguments of mlflow_rfunc_serve()", {
+  need_weir()
+  dir <- tempfile("model-")
+  fit <- glm(am ~ wt, binomial, mtcars)
+  mlflow_save_model(fit, dir)
+  server <- mlflow_rfunc_serve(dir, port = free_port(), daemonized = TRUE, workers = 1, type = "response")
+  on.exit(server$kill())
+  ask <- function(body) {
+    answer <- http_send(new_mlflow_host_creds(server$url), "POST", paste0(server$url, "/predict"), body = body)
+    unlist(jsonlite::fromJSON(rawToChar(answer$content)))
+  }
+  row <- data.frame(wt = 3)
+  expect_equal(ask('{"wt":[3]}'), unname(predict(fit, row, type = "response")), tolerance = 1e-12)
+  expect_equal(ask('{"dataframe_records":[{"wt":3}],"params":{"type":"link"}}'), unname(predict(fit, row)), tolerance = 1e-12)
+  expect_equal(as.character(params_json(type = "class", n = 3L, at = c(1, 2))), '{"type":"class","n":3,"at":[1,2]}')
+  expect_error(params_json("class"), "must have names")
+  expect_error(params_json(f = mean), "must be a vector: f")
+})
+
 test_that("files are predicted by the program", {
   need_weir()
   dir <- tempfile("model-")
