@@ -77,7 +77,7 @@ func TestArtifactsInS3(t *testing.T) {
 	}
 
 	if os.Getenv("WEIR_PYTHON") == "" {
-		t.Skip("WEIR_PYTHON names no Python with mlflow-skinny (make e2e sets it)")
+		t.Skip("WEIR_PYTHON names no Python with mlflow (make e2e sets it)")
 	}
 	python := exec.Command(os.Getenv("WEIR_PYTHON"), "clients/uploads_in_parts.py")
 	python.Env = append(os.Environ(), "MLFLOW_TRACKING_URI="+address, "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD=true",

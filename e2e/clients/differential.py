@@ -1,18 +1,22 @@
 """Sends the same requests to Weir and to Python's MLflow server and fails on a difference that differences.md does not explain.
 
-    differential.py WEIR_URL MLFLOW_URL
+    differential.py WEIR PYTHON
 
-Both servers should have fresh stores. Every request is one that a user could send: each route with each field absent, of a wrong
+WEIR is our program, PYTHON that of a virtual environment with MLflow. Every request is one that a user could send: each route with each field absent, of a wrong
 type, at and beyond its limits, with odd names. Answers are compared by status, error code and shape; ids and times are named.
 """
 
+import atexit
 import collections
+import contextlib
 import http.client
 import json
 import re
 import sys
 import time
 import urllib.parse
+
+import servers
 
 JSON = {"Content-Type": "application/json"}
 
@@ -76,7 +80,9 @@ class Side:
         return status, "", self.plain(answer)
 
 
-weir, mlflow = Side(sys.argv[1]), Side(sys.argv[2])
+both = contextlib.ExitStack()
+atexit.register(both.close)
+weir, mlflow = Side(both.enter_context(servers.weir(sys.argv[1]))), Side(both.enter_context(servers.mlflow(sys.argv[2])))
 stamp = f"d{time.time_ns()}"
 sent, seen, unknown = 0, collections.Counter(), []
 
