@@ -6,6 +6,8 @@
 # that round-trips.
 number_text <- function(x) {
   x <- as.double(x)
+  # One number is what a loop that logs metrics sends, some ten thousand times.
+  if (length(x) == 1L && is.finite(x)) return(one_number_text(x))
   out <- character(length(x))
   ok <- is.finite(x)
   out[!ok] <- ifelse(is.nan(x[!ok]), "NaN", ifelse(is.na(x[!ok]), "NA",
@@ -24,6 +26,15 @@ number_text <- function(x) {
   out
 }
 
+one_number_text <- function(x) {
+  if (x == trunc(x) && abs(x) < 1e15) return(if (x == 0) "0" else sprintf("%.0f", x))
+  for (form in c("%.15g", "%.16g")) {
+    text <- sprintf(form, x)
+    if (as.double(text) == x) return(text)
+  }
+  sprintf("%.17g", x)
+}
+
 json_string <- function(x) {
   x <- enc2utf8(as.character(x))
   special <- grepl("[\\\\\"[:cntrl:]]", x)
@@ -37,6 +48,7 @@ json_string <- function(x) {
 
 json_numbers <- function(x) {
   out <- number_text(x)
+  if (all(is.finite(x))) return(out)
   strings <- out %in% c("NaN", "Infinity", "-Infinity")
   out[strings] <- paste0("\"", out[strings], "\"")
   out[out == "NA"] <- "null"

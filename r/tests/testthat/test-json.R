@@ -26,3 +26,10 @@ test_that("data frames become rows", {
   expect_equal(json_encode(df), '[{"key":"a","value":1.5,"step":1},{"key":"b","value":"Infinity","step":100000}]')
   expect_equal(json_encode(df[0, ]), "[]")
 })
+
+test_that("one number and many have the same text", {
+  x <- c(0, -0, 1, -1, 1e5, 1e14, 1e15, 1e16, 0.1, 0.1 + 0.2, 1 / 3, 1e-300, 5e-324, 1.7976931348623157e308, NaN, Inf, -Inf, NA)
+  expect_equal(number_text(x), vapply(x, number_text, ""))
+  expect_equal(as.numeric(number_text(x[1:14])), x[1:14])
+  expect_equal(json_numbers(x), vapply(x, json_numbers, ""))
+})
