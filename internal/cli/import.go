@@ -65,7 +65,7 @@ summary lists every location that is another one afterwards.`,
 				}
 			}
 			if err == nil && len(report.Faults) > 0 {
-				return fmt.Errorf("%d parts of %s were skipped", len(report.Faults), report.Source)
+				return fmt.Errorf("parts of %s were skipped: %d, see above", report.Source, len(report.Faults))
 			}
 			return err
 		},

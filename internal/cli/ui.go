@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weir-ml/weir/internal/server"
+	"github.com/weir-ml/weir/internal/transfer"
 )
 
 // uiCommand is `weir ui`: with MLflow's flags the same as `weir server`; with a folder, the page of the server that all
@@ -23,7 +25,11 @@ func (a *app) uiCommand() *cobra.Command {
 	cmd.Use = "ui [FOLDER_OR_URI]"
 	cmd.Short = "Show the web page of a folder, or run a server as `server` does"
 	cmd.Long = "With a folder, a SQLite file or a server's address: prints a link to its web page and keeps the folder's server\n" +
-		"running until you press Ctrl-C. Without one it is the same as `server`."
+		"running until you press Ctrl-C. Without one it is the same as `server`.\n\n" +
+		"A folder of Python's MLflow (mlruns) is imported once into weir.db beside its files, which stay as they are. A database\n" +
+		"of Python's MLflow, SQLite or PostgreSQL, or an archive of `weir export` is shown as a copy in a temporary folder (TMPDIR\n" +
+		"says where), made each time and removed in the end; what is changed in the page is not written back."
+	cmd.Example = "  weir ui\n  weir ui mlruns\n  weir ui sqlite:///mlflow.db\n  weir ui all.tar.zst"
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) > 1 {
 			return usagef("unexpected argument %q", args[1])
@@ -44,8 +50,7 @@ func (a *app) showUI(ctx context.Context, uri string) error {
 		_, err := fmt.Fprintln(a.Stdout, strings.TrimRight(uri, "/")+"/")
 		return err
 	}
-	a.trackingURI = uri
-	t, err := a.open(ctx)
+	t, err := a.openUI(ctx, uri)
 	if err != nil {
 		return err
 	}
@@ -74,6 +79,79 @@ func (a *app) showUI(ctx context.Context, uri string) error {
 			}
 			fmt.Fprintln(a.Stdout, link)
 		}
+	}
+}
+
+// openUI gives the server whose page is shown: of a store, or of a copy of what is none of ours.
+func (a *app) openUI(ctx context.Context, uri string) (*tracking, error) {
+	store, err := server.ParseStore(uri, a.Dir)
+	if err != nil {
+		return nil, err
+	}
+	archive := store.File != "" && transfer.IsArchive(store.File)
+	if !archive && (store.Folder != "" || !transfer.IsDatabase(ctx, store.Database())) {
+		a.trackingURI = uri
+		return a.open(ctx)
+	}
+	what := "a database of Python's MLflow"
+	if archive {
+		what = "an archive"
+	}
+	fmt.Fprintf(a.Stderr, "%s: %s is %s: a copy of it is shown, and changes are not written back (`%s import` makes a store to work with)\n",
+		a.name, store, what, a.name)
+	return a.openCopy(ctx, uri)
+}
+
+// openCopy imports into a temporary folder and runs its server in this process, until the tracking is closed.
+func (a *app) openCopy(ctx context.Context, uri string) (t *tracking, err error) {
+	src, err := a.openSource(ctx, uri, "")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "weir-ui-")
+	if err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
+	remove := func() { os.RemoveAll(dir) }
+	defer func() {
+		if err != nil {
+			remove()
+		}
+	}()
+	config := server.Config{BackendStoreURI: dir, Dir: a.Dir, Version: Version, Lease: true}
+	progress := &progress{a: a}
+	report, err := server.Import(ctx, server.ImportOptions{Config: config, Source: src, Progress: progress.count})
+	progress.end()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range report.Faults {
+		fmt.Fprintf(a.Stderr, "%s: left out, because it cannot be read: %s: %s\n", a.name, f.Where, f.Why)
+	}
+	running, stop := context.WithCancel(ctx)
+	begun := make(chan server.Ready, 1)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- server.Run(running, config, func(ready server.Ready) error {
+			begun <- ready
+			return nil
+		})
+	}()
+	end := func() {
+		stop()
+		<-ended
+	}
+	select {
+	case err := <-ended:
+		stop()
+		return nil, err
+	case ready := <-begun:
+		lease, err := ready.Hold(running)
+		if err != nil {
+			end()
+			return nil, err
+		}
+		return &tracking{uri: ready.URL, token: ready.Token, close: func() { lease(); end(); remove() }}, nil
 	}
 }
 

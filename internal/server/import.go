@@ -114,9 +114,28 @@ func Import(ctx context.Context, o ImportOptions) (report *transfer.Report, err 
 	if s.ownTree(name) {
 		name = ownTree
 	}
-	return s.imports.log.Run(ctx, name, func(ctx context.Context) (*transfer.Report, error) {
+	report, err = s.imports.patientRun(ctx, name, func(ctx context.Context) (*transfer.Report, error) {
 		return transfer.Import(ctx, o.Source, s.imports.target, do)
 	})
+	if err == nil && report.Added() > 0 {
+		err = s.parts.db.Analyze(ctx)
+	}
+	return report, err
+}
+
+// patientRun is Run of the log, which waits for as long as an import that was killed keeps others out.
+func (i *imports) patientRun(ctx context.Context, name string, fn func(context.Context) (*transfer.Report, error)) (*transfer.Report, error) {
+	for end := time.Now().Add(transfer.DeadAfter + 2*time.Second); ; {
+		report, err := i.log.Run(ctx, name, fn)
+		if !errors.Is(err, transfer.ErrBusy) || time.Now().After(end) {
+			return report, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(time.Second / 2):
+		}
+	}
 }
 
 // ownTree is the name, in the log of imports, of the file tree that lies in the store's own folder: it may be moved.

@@ -17,7 +17,7 @@ import (
 var ErrNoRows = errors.New("no row found")
 
 // ErrMLflowDatabase is what Open returns for a database that Python's mlflow made; nothing is written to it.
-var ErrMLflowDatabase = errors.New("this is the database of Python's mlflow, which is left as it is; choose another one (`weir import` will bring its data in)")
+var ErrMLflowDatabase = errors.New("this is the database of Python's mlflow, which is left as it is; choose another one (`weir import` will bring its data in, `weir ui` shows it)")
 
 // errClosed answers calls after Close.
 var errClosed = mlflow.Errorf(mlflow.CodeTemporarilyUnavailable, "the database is being closed")

@@ -145,6 +145,11 @@ func full(t *testing.T, db *sqldb.DB) *world {
 	w.put("own/place/"+run.RunID+"/artifacts/odd #1 100%/é", strings.Repeat("bytes ", 100000))
 	w.put("own/place/"+run.RunID+"/artifacts/empty", "")
 
+	// Ids are text: this one came from another store, as those of 18 digits do.
+	if _, _, err := w.runs.ImportExperiment(ctx, mlflow.Experiment{ExperimentID: "wine-2019/b", Name: "text", LifecycleStage: "deleted", CreationTime: 7}); err != nil {
+		t.Fatal(err)
+	}
+
 	// A logged model and a version that are deleted, and a version whose files belong to neither run nor model.
 	model := must[*mlflow.LoggedModelResponse](t)(w.runs.CreateLoggedModel(ctx, &mlflow.CreateLoggedModelRequest{ExperimentID: exp, Name: "gone"})).Model
 	if _, err := w.runs.DeleteLoggedModel(ctx, &mlflow.LoggedModelRequest{ModelID: model.Info.ModelID}); err != nil {

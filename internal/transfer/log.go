@@ -17,8 +17,9 @@ import (
 var migrations embed.FS
 
 const (
-	aliveEvery = 5 * time.Second
-	deadAfter  = 20 * time.Second // without a sign of life
+	aliveEvery = 2 * time.Second
+	// DeadAfter is how long an import that was killed keeps others out.
+	DeadAfter = 10 * time.Second
 )
 
 // ErrBusy says that an import into the same store is running, in this process or another one.
@@ -59,7 +60,7 @@ func (l *Log) Run(ctx context.Context, source string, fn func(context.Context) (
 		}
 		now := l.now()
 		var running int
-		err := tx.QueryRow(`select count(*) from import_log where finished_at is null and alive_at > $1`, now.Add(-deadAfter).UnixMilli()).Scan(&running)
+		err := tx.QueryRow(`select count(*) from import_log where finished_at is null and alive_at > $1`, now.Add(-DeadAfter).UnixMilli()).Scan(&running)
 		if err != nil {
 			return err
 		}

@@ -57,6 +57,15 @@ func OpenDatabase(ctx context.Context, uri, proxied string) (*Database, error) {
 	return d, nil
 }
 
+// IsDatabase says whether there is a database of MLflow's at uri that can be read.
+func IsDatabase(ctx context.Context, uri string) bool {
+	d, err := OpenDatabase(ctx, uri, "")
+	if err != nil {
+		return false
+	}
+	return d.Close() == nil
+}
+
 // withoutPassword names a database for people.
 func withoutPassword(uri string) string {
 	if u, err := url.Parse(uri); err == nil && u.User != nil {
