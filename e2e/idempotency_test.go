@@ -8,45 +8,74 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"github.com/weir-ml/weir/internal/sqldb/sqldbtest"
 	"github.com/weir-ml/weir/mlflow"
 )
 
-// lossyProxy stands before a server and drops each nth answer to a POST, after the server has acted.
-func lossyProxy(t *testing.T, server string, nth int64) (address string, dropped *atomic.Int64) {
-	t.Helper()
+// lossyProxy stands before a server and drops each nth answer to a POST, after the server has acted. Closing it is the
+// caller's.
+func lossyProxy(server string, nth int64) (proxy *httptest.Server, dropped *atomic.Int64, err error) {
 	target, err := url.Parse(server)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	var answers atomic.Int64
 	dropped = new(atomic.Int64)
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.ModifyResponse = func(r *http.Response) error {
+	reverse := httputil.NewSingleHostReverseProxy(target)
+	reverse.ModifyResponse = func(r *http.Response) error {
 		if r.Request.Method == http.MethodPost && answers.Add(1)%nth == 0 {
 			dropped.Add(1)
 			return errors.New("dropped")
 		}
 		return nil
 	}
-	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
-	p := httptest.NewServer(proxy)
-	t.Cleanup(p.Close)
-	return p.URL, dropped
+	reverse.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
+	return httptest.NewServer(reverse), dropped, nil
+}
+
+type droppedKey struct{}
+
+// lossy puts a proxy before $URL that loses each nth answer, and its address into $URL.
+//
+//	lossy 5
+func lossy(ts *testscript.TestScript, neg bool, args []string) {
+	nth, err := strconv.ParseInt(args[0], 10, 64)
+	ts.Check(err)
+	proxy, dropped, err := lossyProxy(ts.Getenv("URL"), nth)
+	ts.Check(err)
+	ts.Defer(proxy.Close)
+	*ts.Value(droppedKey{}).(**atomic.Int64) = dropped
+	ts.Setenv("URL", proxy.URL)
+}
+
+// lost checks that the proxy has lost at least so many answers.
+func lost(ts *testscript.TestScript, neg bool, args []string) {
+	least, err := strconv.ParseInt(args[0], 10, 64)
+	ts.Check(err)
+	if n := (*ts.Value(droppedKey{}).(**atomic.Int64)).Load(); n < least {
+		ts.Fatalf("only %d answers were lost", n)
+	}
 }
 
 func TestLostAnswersMakeNoDuplicates(t *testing.T) {
 	t.Parallel()
 	sqldbtest.EachURI(t, func(t *testing.T, uri string) {
 		server, _ := serveProcess(t, storeDir(t), "--backend-store-uri", uri)
-		address, dropped := lossyProxy(t, server, 5)
-		c, err := mlflow.NewClient(address, mlflow.ClientOptions{Backoff: time.Millisecond, Retries: 20})
+		proxy, dropped, err := lossyProxy(server, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(proxy.Close)
+		c, err := mlflow.NewClient(proxy.URL, mlflow.ClientOptions{Backoff: time.Millisecond, Retries: 20})
 		if err != nil {
 			t.Fatal(err)
 		}

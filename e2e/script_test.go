@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -64,6 +65,8 @@ func TestScripts(t *testing.T) {
 			"mode":     mode,
 			"count":    count,
 			"truncate": truncate,
+			"lossy":    lossy,
+			"lost":     lost,
 		},
 	})
 }
@@ -90,6 +93,7 @@ func setup(env *testscript.Env) error {
 	work := env.WorkDir
 	servers := &servers{byName: map[string]*exec.Cmd{}}
 	env.Values[serversKey{}] = servers
+	env.Values[droppedKey{}] = new(*atomic.Int64)
 	env.Defer(func() {
 		for name := range servers.byName {
 			servers.end(name, syscall.SIGTERM)
