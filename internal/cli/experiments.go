@@ -19,9 +19,9 @@ import (
 
 // experimentsCommand is `weir experiments`.
 func (a *app) experimentsCommand() *cobra.Command {
-	return a.trackingFlags(group("experiments", "Create, find, rename and delete experiments",
+	return a.trackingFlags(group("experiments", "Create, find, rename, measure and delete experiments",
 		a.createExperiment(), a.searchExperiments(), a.getExperiment(), a.deleteExperiment(), a.restoreExperiment(),
-		a.renameExperiment(), a.experimentCSV()))
+		a.renameExperiment(), a.experimentCSV(), a.experimentUsage()))
 }
 
 // withTracking runs a command with a client.

@@ -127,6 +127,7 @@ func (s *Server) build(ctx context.Context) error {
 	mountLease(s.router, s.stopping)
 	s.mountMetrics()
 	mountReady(s.router, s.parts.db)
+	mountUsage(s.router, s.parts)
 
 	var handler http.Handler = s.router
 	var link func() string

@@ -169,6 +169,19 @@ export interface ExperimentResponse {
   experiment: Experiment;
 }
 
+export interface ExperimentUsage {
+  experiment_id: string;
+  name: string;
+  lifecycle_stage: string;
+  runs: number;
+  deleted_runs: number;
+  logged_models: number;
+  points: number;
+  series_bytes: number;
+  files: number;
+  artifact_bytes: number;
+}
+
 export interface FileInfo {
   path: string;
   is_dir: boolean;
@@ -640,4 +653,13 @@ export interface UpdateRunRequest {
 
 export interface UpdateRunResponse {
   run_info: RunInfo;
+}
+
+export interface UsageRequest {
+  experiment_id?: string;
+  view_type?: "ACTIVE_ONLY" | "ALL" | "DELETED_ONLY";
+}
+
+export interface UsageResponse {
+  experiments: ExperimentUsage[];
 }
