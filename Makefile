@@ -193,5 +193,5 @@ gen: ## make docs/openapi.json and web/src/api/types.gen.ts from the route table
 verify: lint ## lint, and check that generated files are up to date
 	go test ./internal/server -run TestGenerated
 
-bench: build r ## measure, see bench/README.md
-	go run ./bench -weir bin/weir
+bench: build r ## measure (MLFLOW=path of the mlflow program: beside PostgreSQL and Python's server), see bench/README.md
+	go run ./bench -weir bin/weir $(if $(MLFLOW),-targets weir,postgres,mlflow -mlflow $(MLFLOW))

@@ -3,68 +3,97 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
 
-// A stock is a store that is filled once and read by every repetition of a scenario.
-type stock struct {
-	once sync.Once
-	dir  string
-	ids  []string // what fill gave
-	err  error
+// A stock is a store of each target that is filled once and read by every repetition of a scenario.
+type stock struct{ filled map[string]*filling }
+
+type filling struct {
+	dir string
+	ids []string // what fill gave
+	err error
 }
 
-// open starts a server on the stock, filling it first when nobody has. stocks are removed by closeStocks.
+// open starts a server on the stock, filling it first when nobody has. Stocks are removed by closeStocks.
 func (s *stock) open(b *bench, fill func(p *process) ([]string, error)) (*process, []string, error) {
-	s.once.Do(func() {
-		if s.dir, s.err = os.MkdirTemp("", "weir-bench-stock"); s.err != nil {
-			return
+	f := s.filled[b.target]
+	if f == nil {
+		if s.filled == nil {
+			s.filled = make(map[string]*filling)
+			stocks = append(stocks, s)
 		}
-		stocks = append(stocks, s)
-		var p *process
-		if p, s.err = (&bench{weir: b.weir, dir: s.dir}).server(); s.err != nil {
-			return
-		}
-		defer p.stop()
-		s.ids, s.err = fill(p)
-	})
-	if s.err != nil {
-		return nil, nil, s.err
+		f = &filling{}
+		s.filled[b.target] = f
+		f.ids, f.err = f.fill(b, fill)
 	}
-	p, err := (&bench{weir: b.weir, dir: s.dir}).server()
-	return p, s.ids, err
+	if f.err != nil {
+		return nil, nil, f.err
+	}
+	p, err := b.in(f.dir).server()
+	return p, f.ids, err
+}
+
+func (f *filling) fill(b *bench, fill func(p *process) ([]string, error)) (ids []string, err error) {
+	if f.dir, err = os.MkdirTemp("", "weir-bench-stock"); err != nil {
+		return nil, err
+	}
+	p, err := b.in(f.dir).server()
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	return fill(p)
+}
+
+// in is the same bench in another folder.
+func (b *bench) in(dir string) *bench {
+	other := *b
+	other.dir = dir
+	return &other
 }
 
 var (
-	stocks    []*stock
-	fewRuns   stock
-	manyRuns  stock
-	manyPlots stock
+	stocks                                             []*stock
+	someRuns, fewRuns, manyRuns, spreadRuns, manyPlots stock
 )
 
 func closeStocks() {
 	for _, s := range stocks {
-		os.RemoveAll(s.dir)
+		for _, f := range s.filled {
+			os.RemoveAll(f.dir)
+		}
 	}
 }
 
 // fillRuns makes n runs in the experiment "1", each with ten metrics, ten params and five tags, by 16 clients.
-func fillRuns(n int64) func(p *process) ([]string, error) {
+func fillRuns(n int64) func(p *process) ([]string, error) { return fillSpread(n, 1) }
+
+// fillSpread makes n runs in so many experiments in turn, the first of which is "1".
+func fillSpread(n, experiments int64) func(p *process) ([]string, error) {
 	return func(p *process) ([]string, error) {
 		c, err := dial(p.host)
 		if err != nil {
 			return nil, err
 		}
 		defer c.c.Close()
-		if _, err := c.post("/api/2.0/mlflow/experiments/create", []byte(`{"name":"many"}`)); err != nil {
-			return nil, err
+		ids := make([]string, experiments)
+		for i := range ids {
+			answer, err := c.post("/api/2.0/mlflow/experiments/create", fmt.Appendf(nil, `{"name":"many %d"}`, i))
+			if err != nil {
+				return nil, err
+			}
+			if ids[i], err = between(strings.ReplaceAll(string(answer), `": "`, `":"`), `"experiment_id":"`); err != nil {
+				return nil, err
+			}
 		}
 		var next atomic.Int64
 		var wg sync.WaitGroup
 		errs := make(chan error, 16)
 		for range cap(errs) {
-			wg.Go(func() { errs <- fillSome(p, &next, n) })
+			wg.Go(func() { errs <- fillSome(p, ids, &next, n) })
 		}
 		wg.Wait()
 		for range cap(errs) {
@@ -72,11 +101,11 @@ func fillRuns(n int64) func(p *process) ([]string, error) {
 				return nil, err
 			}
 		}
-		return nil, nil
+		return ids, nil
 	}
 }
 
-func fillSome(p *process, next *atomic.Int64, n int64) error {
+func fillSome(p *process, experiments []string, next *atomic.Int64, n int64) error {
 	c, err := dial(p.host)
 	if err != nil {
 		return err
@@ -87,7 +116,7 @@ func fillSome(p *process, next *atomic.Int64, n int64) error {
 		if i >= n {
 			return nil
 		}
-		run, err := c.createRun("1", i)
+		run, err := c.createRun(experiments[i%int64(len(experiments))], i)
 		if err != nil {
 			return err
 		}
@@ -121,99 +150,48 @@ func (b *bench) median(p *process, do func(c *conn) error) (perSecond, p50 float
 
 func searchIn(runs int64, s *stock) func(b *bench) ([]figure, error) {
 	return func(b *bench) ([]figure, error) {
-		p, _, err := s.open(b, fillRuns(runs))
+		p, ids, err := s.open(b, fillRuns(runs))
 		if err != nil {
 			return nil, err
 		}
 		defer p.stop()
-		var figures []figure
-		for _, q := range []struct{ name, body string }{
-			{"metric and param, by the metric, page 100", `{"experiment_ids":["1"],"max_results":100,"filter":"metrics.m3 > 0.5 and params.p1 = 'v3'","order_by":["metrics.m3 DESC"]}`},
-			{"metric and param, by the metric, page 1000", `{"experiment_ids":["1"],"max_results":1000,"filter":"metrics.m3 > 0.5 and params.p1 = 'v3'","order_by":["metrics.m3 DESC"]}`},
-			{"metric range, by the metric ascending, page 100", `{"experiment_ids":["1"],"max_results":100,"filter":"metrics.m3 > 0.5","order_by":["metrics.m3"]}`},
-			{"newest, page 1000", `{"experiment_ids":["1"],"max_results":1000}`},
-			{"metric range that few match, page 100", `{"experiment_ids":["1"],"max_results":100,"filter":"metrics.m2 < 0.001"}`},
-		} {
-			_, p50, err := b.median(p, func(c *conn) error {
-				_, err := c.post("/api/2.0/mlflow/runs/search", []byte(q.body))
-				return err
-			})
-			if err != nil {
-				return nil, err
-			}
-			figures = append(figures, figure{q.name + ", p50", "ms", p50})
+		figures, err := b.searches(p, ids)
+		if err != nil {
+			return nil, err
 		}
 		rss, _, err := p.memory()
 		return append(figures, figure{"RSS after it", "MB", rss}), err
 	}
 }
 
-// fillPlots makes three runs: with 1,000 metrics, with a series of 100,000 points and with one of a million.
-func fillPlots(p *process) ([]string, error) {
-	c, err := dial(p.host)
-	if err != nil {
-		return nil, err
-	}
-	defer c.c.Close()
-	var ids []string
-	for i, points := range []int{1000, 100_000, 1_000_000} {
-		run, err := c.createRun("0", 1)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, run)
-		for at := 0; at < points; at += 1000 {
-			body := fmt.Appendf(nil, `{"run_id":"%s","metrics":[`, run)
-			for k := at; k < at+1000; k++ {
-				key := "loss"
-				if i == 0 {
-					key = fmt.Sprint("metric_", k)
-				}
-				body = fmt.Appendf(body, `{"key":"%s","value":%g,"timestamp":%d,"step":%d},`, key, float32(k%8191)/7, 1700000000000+k, k)
-			}
-			if _, err := c.post("/api/2.0/mlflow/runs/log-batch", append(body[:len(body)-1], "]}"...)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return ids, nil
-}
-
-func plots(b *bench) ([]figure, error) {
-	p, ids, err := manyPlots.open(b, fillPlots)
+// searchSpread searches 500 experiments with 20 runs each at once.
+func searchSpread(b *bench) ([]figure, error) {
+	p, ids, err := spreadRuns.open(b, fillSpread(10_000, 500))
 	if err != nil {
 		return nil, err
 	}
 	defer p.stop()
+	return b.searches(p, ids)
+}
+
+func (b *bench) searches(p *process, experiments []string) ([]figure, error) {
 	var figures []figure
-	before, _, err := p.memory()
-	if err != nil {
-		return nil, err
-	}
-	for i, name := range []string{"", "100,000", "1,000,000"} {
-		if i == 0 {
-			continue
-		}
+	list := `"` + strings.Join(experiments, `","`) + `"`
+	for _, q := range []struct{ name, body string }{
+		{"metric and param, by the metric, page 100", `"max_results":100,"filter":"metrics.m3 > 0.5 and params.p1 = 'v3'","order_by":["metrics.m3 DESC"]`},
+		{"metric and param, by the metric, page 1000", `"max_results":1000,"filter":"metrics.m3 > 0.5 and params.p1 = 'v3'","order_by":["metrics.m3 DESC"]`},
+		{"metric range, by the metric ascending, page 100", `"max_results":100,"filter":"metrics.m3 > 0.5","order_by":["metrics.m3"]`},
+		{"newest, page 1000", `"max_results":1000`},
+		{"metric range that few match, page 100", `"max_results":100,"filter":"metrics.m2 < 0.001"`},
+	} {
 		_, p50, err := b.median(p, func(c *conn) error {
-			return c.get("/api/2.0/mlflow/metrics/get-history?metric_key=loss&run_id=" + ids[i])
+			_, err := c.post("/api/2.0/mlflow/runs/search", []byte(`{"experiment_ids":[`+list+`],`+q.body+`}`))
+			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		figures = append(figures, figure{"history of " + name + " points, p50", "ms", p50})
+		figures = append(figures, figure{q.name + ", p50", "ms", p50})
 	}
-	after, _, err := p.memory()
-	if err != nil {
-		return nil, err
-	}
-	figures = append(figures, figure{"RSS growth by histories", "MB", after - before})
-	_, p50, err := b.median(p, func(c *conn) error {
-		return c.get("/api/weir/v1/metrics/chart?metric_key=loss&buckets=1000&run_id=" + ids[2])
-	})
-	if err != nil {
-		return nil, err
-	}
-	figures = append(figures, figure{"chart of 1,000,000 points in 1,000 buckets, p50", "ms", p50})
-	perSecond, _, err := b.median(p, func(c *conn) error { return c.get("/api/2.0/mlflow/runs/get?run_id=" + ids[0]) })
-	return append(figures, figure{"runs/get of 1,000 metrics, 1 client", "requests/s", perSecond}), err
+	return figures, nil
 }

@@ -1,110 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
-
-// process is a running weir with an address.
-type process struct {
-	cmd  *exec.Cmd
-	host string
-}
-
-// spawn starts weir and waits until /health answers; it gives the time from exec to that answer.
-func (b *bench) spawn(args ...string) (*process, time.Duration, error) {
-	cmd := exec.Command(b.weir, args...)
-	cmd.Dir = b.dir
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		return nil, 0, err
-	}
-	begin := time.Now()
-	if err := cmd.Start(); err != nil {
-		return nil, 0, err
-	}
-	var said []string
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		said = append(said, lines.Text())
-		_, rest, ok := strings.Cut(lines.Text(), "http://")
-		if !ok {
-			continue
-		}
-		host := strings.TrimRight(strings.Fields(rest)[0], "/.,")
-		resp, err := http.Get("http://" + host + "/health")
-		if err != nil {
-			return nil, 0, err
-		}
-		resp.Body.Close()
-		took := time.Since(begin)
-		go func() { // a full pipe would stop the server
-			for lines.Scan() {
-			}
-		}()
-		return &process{cmd, host}, took, nil
-	}
-	_ = cmd.Wait()
-	return nil, 0, fmt.Errorf("weir %v did not start: %s", args, strings.Join(said, "; "))
-}
-
-func (p *process) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	_ = p.cmd.Wait()
-}
-
-// memory gives resident and anonymous memory in MB.
-func (p *process) memory() (rss, anonymous float64, err error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 {
-			continue
-		}
-		kb, _ := strconv.ParseFloat(fields[1], 64)
-		switch fields[0] {
-		case "VmRSS:":
-			rss = kb / 1024
-		case "RssAnon:":
-			anonymous = kb / 1024
-		}
-	}
-	return rss, anonymous, nil
-}
-
-// cpu gives the processor time that the process has used, in microseconds: on a busy machine it says more than the clock.
-func (p *process) cpu() (float64, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("/proc stat: %q", stat)
-	}
-	user, _ := strconv.ParseFloat(fields[11], 64)
-	system, _ := strconv.ParseFloat(fields[12], 64)
-	return (user + system) * 10_000, nil // Linux counts in hundredths of a second
-}
-
-func (b *bench) server() (*process, error) {
-	p, _, err := b.spawn("server", "--backend-store-uri", "sqlite:///"+b.dir+"/weir.db", "--artifacts-destination", b.dir+"/artifacts", "--port", "0")
-	return p, err
-}
 
 func start(b *bench) ([]figure, error) {
 	// The first start makes the tables; a user's server has them.
@@ -113,7 +19,7 @@ func start(b *bench) ([]figure, error) {
 		return nil, err
 	}
 	p.stop()
-	p, took, err := b.spawn("server", "--backend-store-uri", "sqlite:///"+b.dir+"/weir.db", "--artifacts-destination", b.dir+"/artifacts", "--port", "0")
+	p, took, err := b.spawnServer()
 	if err != nil {
 		return nil, err
 	}
@@ -135,12 +41,20 @@ func (c *conn) createRun(experiment string, start int64) (string, error) {
 	return between(strings.ReplaceAll(string(answer), `": "`, `":"`), `"run_id":"`)
 }
 
-func (b *bench) tracking(clients int, work func(run string) func(c *conn, i int) error) (perSecond, p50 float64, err error) {
+// tracking has clients log to a run each, on a server of their own.
+func (b *bench) tracking(clients int, work logging) (perSecond, p50 float64, err error) {
 	p, err := b.server()
 	if err != nil {
 		return 0, 0, err
 	}
 	defer p.stop()
+	return b.trackingOn(p, clients, work)
+}
+
+// logging makes the requests of a client that logs to a run.
+type logging func(run string) func(c *conn, i int) error
+
+func (b *bench) trackingOn(p *process, clients int, work logging) (perSecond, p50 float64, err error) {
 	c, err := dial(p.host)
 	if err != nil {
 		return 0, 0, err
@@ -168,13 +82,7 @@ func (b *bench) tracking(clients int, work func(run string) func(c *conn, i int)
 func logMetric(b *bench) ([]figure, error) {
 	var figures []figure
 	for _, clients := range []int{1, 16, 64} {
-		perSecond, p50, err := b.tracking(clients, func(run string) func(*conn, int) error {
-			return func(c *conn, i int) error {
-				_, err := c.post("/api/2.0/mlflow/runs/log-metric",
-					fmt.Appendf(nil, `{"run_id":"%s","key":"loss","value":%g,"timestamp":%d,"step":%d}`, run, 1/float64(i+1), 1700000000000+i, i))
-				return err
-			}
-		})
+		perSecond, p50, err := b.tracking(clients, points)
 		if err != nil {
 			return nil, err
 		}
@@ -185,46 +93,66 @@ func logMetric(b *bench) ([]figure, error) {
 	return figures, nil
 }
 
+// points come one at a time.
+func points(run string) func(*conn, int) error {
+	return func(c *conn, i int) error {
+		_, err := c.post("/api/2.0/mlflow/runs/log-metric",
+			fmt.Appendf(nil, `{"run_id":"%s","key":"loss","value":%g,"timestamp":%d,"step":%d}`, run, 1/float64(i+1), 1700000000000+i, i))
+		return err
+	}
+}
+
 func logBatch(b *bench) ([]figure, error) {
-	perSecond, p50, err := b.tracking(16, func(run string) func(*conn, int) error {
-		var body []byte
-		return func(c *conn, i int) error {
-			body = fmt.Appendf(body[:0], `{"run_id":"%s","metrics":[`, run)
-			for point := range 1000 {
-				if point > 0 {
-					body = append(body, ',')
-				}
-				step := i*100 + point/10
-				body = fmt.Appendf(body, `{"key":"m%d","value":%g,"timestamp":%d,"step":%d}`, point%10, 1/float64(step+1), 1700000000000+step, step)
-			}
-			_, err := c.post("/api/2.0/mlflow/runs/log-batch", append(body, "]}"...))
-			return err
-		}
-	})
+	perSecond, p50, err := b.tracking(16, batches)
 	return []figure{{"16 clients, batches of 1,000", "metrics/s", perSecond * 1000}, {"p50", "ms", p50}, {"the server's processor time", "µs/request", b.cpu}}, err
+}
+
+// batches are of 100 points of each of ten metrics.
+func batches(run string) func(*conn, int) error {
+	var body []byte
+	return func(c *conn, i int) error {
+		body = fmt.Appendf(body[:0], `{"run_id":"%s","metrics":[`, run)
+		for point := range 1000 {
+			if point > 0 {
+				body = append(body, ',')
+			}
+			step := i*100 + point/10
+			body = fmt.Appendf(body, `{"key":"m%d","value":%g,"timestamp":%d,"step":%d}`, point%10, 1/float64(step+1), 1700000000000+step, step)
+		}
+		_, err := c.post("/api/2.0/mlflow/runs/log-batch", append(body, "]}"...))
+		return err
+	}
 }
 
 // logManyKeys logs one point of each of 1,000 metrics.
 func logManyKeys(b *bench) ([]figure, error) {
-	perSecond, p50, err := b.tracking(16, func(run string) func(*conn, int) error {
-		var body []byte
-		return func(c *conn, i int) error {
-			body = fmt.Appendf(body[:0], `{"run_id":"%s","metrics":[`, run)
-			for key := range 1000 {
-				if key > 0 {
-					body = append(body, ',')
-				}
-				body = fmt.Appendf(body, `{"key":"m%d","value":%g,"timestamp":%d,"step":%d}`, key, 1/float64(i+1), 1700000000000+i, i)
-			}
-			_, err := c.post("/api/2.0/mlflow/runs/log-batch", append(body, "]}"...))
-			return err
-		}
-	})
+	perSecond, p50, err := b.tracking(16, steps)
 	return []figure{{"16 clients, 1,000 keys, a point each", "metrics/s", perSecond * 1000}, {"p50", "ms", p50}, {"the server's processor time", "µs/request", b.cpu}}, err
 }
 
-// logValues logs 100 params and 100 tags to a run that it makes first.
+// steps are of one point of each of 1,000 metrics.
+func steps(run string) func(*conn, int) error {
+	var body []byte
+	return func(c *conn, i int) error {
+		body = fmt.Appendf(body[:0], `{"run_id":"%s","metrics":[`, run)
+		for key := range 1000 {
+			if key > 0 {
+				body = append(body, ',')
+			}
+			body = fmt.Appendf(body, `{"key":"m%d","value":%g,"timestamp":%d,"step":%d}`, key, 1/float64(i+1), 1700000000000+i, i)
+		}
+		_, err := c.post("/api/2.0/mlflow/runs/log-batch", append(body, "]}"...))
+		return err
+	}
+}
+
 func logValues(b *bench) ([]figure, error) {
+	perSecond, _, err := b.tracking(16, newRuns)
+	return []figure{{"16 clients, each time a new run", "rows/s", perSecond * 200}}, err
+}
+
+// newRuns makes a run and logs 100 params and 100 tags to it.
+func newRuns(string) func(*conn, int) error {
 	var rest []byte
 	for _, list := range []string{"params", "tags"} {
 		rest = fmt.Appendf(rest, `,"%s":[`, list)
@@ -233,17 +161,14 @@ func logValues(b *bench) ([]figure, error) {
 		}
 		rest[len(rest)-1] = ']'
 	}
-	perSecond, _, err := b.tracking(16, func(string) func(*conn, int) error {
-		return func(c *conn, i int) error {
-			run, err := c.createRun("0", 1)
-			if err != nil {
-				return err
-			}
-			_, err = c.post("/api/2.0/mlflow/runs/log-batch", append(fmt.Appendf(nil, `{"run_id":"%s"%s`, run, rest), '}'))
+	return func(c *conn, i int) error {
+		run, err := c.createRun("0", 1)
+		if err != nil {
 			return err
 		}
-	})
-	return []figure{{"16 clients, each time a new run", "rows/s", perSecond * 200}}, err
+		_, err = c.post("/api/2.0/mlflow/runs/log-batch", append(fmt.Appendf(nil, `{"run_id":"%s"%s`, run, rest), '}'))
+		return err
+	}
 }
 
 func runLoop(b *bench) ([]figure, error) {
