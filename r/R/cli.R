@@ -20,7 +20,9 @@ mlflow_cli <- function(..., background = FALSE, echo = TRUE, stderr_callback = N
   with_env(env, {
     mlflow_verbose_message(paste(c(bin, args), collapse = " "))
     if (background) return(invisible(with_this_r(background_process(bin, shQuote(args)))))
-    result <- with_this_r(run_program(bin, args, echo, stderr_callback))
+    # What a project's script says belongs on the screen at once, not after its end.
+    merge <- identical(args[1L], "run")
+    result <- with_this_r(run_program(bin, args, echo, stderr_callback, merge))
   })
   if (result$status != 0L) {
     said <- paste(result$stderr, collapse = "\n")

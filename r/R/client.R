@@ -191,49 +191,77 @@ new_mlflow_client.default <- function(tracking_uri) {
 
 #' @export
 new_mlflow_client.mlflow_databricks <- function(tracking_uri) {
-  profile <- if (nzchar(tracking_uri$path)) tracking_uri$path else NULL
+  profile <- if (nzchar(tracking_uri$path)) tracking_uri$path else NA
   new_mlflow_client_impl(
-    function() databricks_creds(profile),
-    function() {
-      creds <- databricks_creds(profile)
-      env <- list(
-        DATABRICKS_HOST = creds$host, DATABRICKS_USERNAME = creds$username,
-        DATABRICKS_PASSWORD = creds$password, DATABRICKS_TOKEN = creds$token,
-        DATABRICKS_INSECURE = creds$insecure
-      )
-      env[!is.na(env)]
-    },
+    function() get_databricks_config(profile),
+    function() databricks_config_as_env(get_databricks_config(profile)),
     class = "mlflow_databricks_client"
   )
 }
 
-databricks_creds <- function(profile) {
-  config <- path.expand(env_value("DATABRICKS_CONFIG_FILE") %||% "~/.databrickscfg")
-  sections <- if (file.exists(config)) read_ini(config) else list()
-  from <- function(x) {
-    new_mlflow_host_creds(
-      x$host %||% NA, x$username %||% NA, x$password %||% NA, x$token %||% NA,
-      if (identical(tolower(x$insecure), "true")) "True" else "False"
+# Credentials of a workspace, from the profile of that name, or (without a name) from the
+# environment, the profile DEFAULT or the notebook. The names are upstream's.
+get_databricks_config <- function(profile) {
+  candidates <- if (!is.na(profile)) {
+    list(function() get_databricks_config_for_profile(profile))
+  } else {
+    list(
+      get_databricks_config_from_env,
+      function() get_databricks_config_for_profile("DEFAULT"),
+      function() {
+        new_databricks_config("notebook", list(
+          host = get0("spark.databricks.api.url", globalenv()),
+          token = get0("spark.databricks.token", globalenv())
+        ))
+      }
     )
   }
-  valid <- function(x) {
-    has <- function(v) length(v) == 1L && nzchar(v)
-    has(x$host) && (has(x$token) || (has(x$username) && has(x$password)))
+  for (candidate in candidates) {
+    config <- candidate()
+    if (databricks_config_is_valid(config)) return(config)
   }
-  env <- list(
+  mlflow_abort("Could not find valid Databricks configuration.")
+}
+
+get_databricks_config_for_profile <- function(profile) {
+  file <- path.expand(env_value("DATABRICKS_CONFIG_FILE") %||% "~/.databrickscfg")
+  found <- if (file.exists(file)) read_ini(file)[[profile]]
+  config <- new_databricks_config("cfgfile", found)
+  config$profile <- profile
+  config
+}
+
+get_databricks_config_from_env <- function() {
+  new_databricks_config("env", list(
     host = env_value("DATABRICKS_HOST"), username = env_value("DATABRICKS_USERNAME"),
     password = env_value("DATABRICKS_PASSWORD"), token = env_value("DATABRICKS_TOKEN"),
     insecure = env_value("DATABRICKS_INSECURE")
+  ))
+}
+
+new_databricks_config <- function(config_source, config_vars) {
+  config <- new_mlflow_host_creds(
+    config_vars$host %||% NA, config_vars$username %||% NA, config_vars$password %||% NA,
+    config_vars$token %||% NA,
+    if (identical(tolower(config_vars$insecure), "true")) "True" else "False"
   )
-  notebook <- list(
-    host = get0("spark.databricks.api.url", globalenv()),
-    token = get0("spark.databricks.token", globalenv())
+  config$profile <- NA
+  config$config_source <- config_source
+  config
+}
+
+databricks_config_is_valid <- function(config) {
+  has <- function(v) length(v) == 1L && !is.na(v) && nzchar(v)
+  has(config$host) && (has(config$token) || (has(config$username) && has(config$password)))
+}
+
+databricks_config_as_env <- function(config) {
+  env <- list(
+    DATABRICKS_HOST = config$host, DATABRICKS_USERNAME = config$username,
+    DATABRICKS_PASSWORD = config$password, DATABRICKS_TOKEN = config$token,
+    DATABRICKS_INSECURE = config$insecure
   )
-  candidates <- if (is.null(profile)) list(env, sections$DEFAULT, notebook) else {
-    list(sections[[profile]])
-  }
-  for (candidate in candidates) if (valid(candidate)) return(from(candidate))
-  mlflow_abort("Could not find valid Databricks configuration.")
+  env[!is.na(env)]
 }
 
 resolve_client <- function(client) {

@@ -64,7 +64,7 @@ get_python_bin <- function() {
 }
 
 python_mlflow_bin <- function() {
-  mlflow_bin()
+  env_value("MLFLOW_BIN") %||% mlflow_bin()
 }
 
 mlflow_record_logged_model <- function(model_spec, run_id = NULL, client = NULL) {
@@ -104,7 +104,7 @@ cast_nullable_scalar_double <- function(x, allow_na = FALSE) {
 cast_choice <- function(x, choices, allow_null = FALSE) {
   if (is.null(x) && allow_null) return(NULL)
   if (!x %in% choices) mlflow_abort(paste("Value must be one of:", paste(choices, collapse = ", ")))
-  x
+  as.character(x)
 }
 
-cast_string_list <- function(x) lapply(x, as.character)
+cast_string_list <- function(x) if (!is.null(x)) lapply(x, as.character)

@@ -84,7 +84,7 @@ mlflow_set_active_experiment_id <- function(experiment_id) {
 
 # The experiment that the environment names. The name wins over the id.
 mlflow_infer_experiment_id <- function(client = NULL) {
-  active <- .globals$active_experiment_id
+  active <- mlflow_get_active_experiment_id()
   if (!is.null(active)) return(active)
   name <- env_value("MLFLOW_EXPERIMENT_NAME")
   if (is.null(name)) return(env_value("MLFLOW_EXPERIMENT_ID"))
@@ -162,7 +162,8 @@ collect_pages <- function(fetch, max_results, page_token, page_size) {
     items <- c(items, page$items)
     page_token <- page$token
     if (is.null(page_token) || !nzchar(page_token)) return(list(items = items, token = NULL))
-    if (length(items) >= max_results) return(list(items = items, token = page_token))
+    # What one request can answer is one request, whether the page is full or not.
+    if (length(items) >= max_results || max_results <= page_size) return(list(items = items, token = page_token))
   }
 }
 
@@ -206,14 +207,15 @@ mlflow_search_experiments <- function(filter = NULL,
 #'
 #' @param view_type Which experiments: active, deleted or all.
 #' @inheritParams mlflow_create_experiment
-#' @returns A tibble with one row for each experiment, all pages.
+#' @returns A tibble with one row for each experiment, all pages; `NULL` when there is none.
 #' @export
 #' @examplesIf mlflow:::example_store()
 #' mlflow_list_experiments()
 mlflow_list_experiments <- function(view_type = c("ACTIVE_ONLY", "DELETED_ONLY", "ALL"), client = NULL) {
-  mlflow_search_experiments(
+  found <- mlflow_search_experiments(
     experiment_view_type = match.arg(view_type), max_results = Inf, client = client
   )$experiments
+  if (nrow(found)) found
 }
 
 #' Set and delete tags of an experiment

@@ -107,10 +107,27 @@ local_connect <- function(target) {
   creds$local <- TRUE
   server <- list(
     server_url = info$url, creds = creds, pid = info$pid, version = info$version,
-    file_store = target, lease = open_lease(info$url, info$token)
+    file_store = target, lease = open_lease(info$url, info$token), handle = local_handle(info$url, info$pid)
   )
   .globals$url_mapping[[target]] <- server
   server
+}
+
+# The server of a folder as a process. Killing it ends it for every session; each then starts
+# another at its next call.
+local_handle <- function(url, pid) {
+  is_alive <- function() isTRUE(tools::pskill(pid, 0L))
+  list(
+    kill = function() {
+      local_forget(url)
+      tools::pskill(pid)
+      # Its lock must be gone before another server opens the folder.
+      until <- Sys.time() + 5
+      while (is_alive() && Sys.time() < until) Sys.sleep(0.01)
+      invisible(!is_alive())
+    },
+    is_alive = is_alive, get_pid = function() pid, read_error = function() ""
+  )
 }
 
 # The program carries the package that belongs to it and names its version: one line says

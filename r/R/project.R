@@ -70,13 +70,12 @@ mlflow_run <- function(uri = ".", entry_point = NULL, version = NULL, parameters
   env <- c(list(MLFLOW_TRACKING_URI = mlflow_get_tracking_uri()), client$get_cli_env())
   # The project's own runs must not attach to a run of this session.
   env$MLFLOW_RUN_ID <- ""
-  bin <- mlflow_bin()
   if (!isTRUE(synchronous)) {
-    return(with_env(env, with_this_r(run_handle(background_process(bin, shQuote(args))))))
+    return(with_env(env, with_this_r(run_handle(background_process(mlflow_bin(), shQuote(args))))))
   }
-  result <- with_env(env, with_this_r(run_program(bin, args, merge = TRUE)))
-  id <- run_id_in(result$stderr)
-  if (result$status != 0L) {
+  result <- with_env(env, tryCatch(do.call(mlflow_cli, as.list(args)), mlflow_error_command = function(e) e))
+  id <- run_id_in(unlist(strsplit(result$stderr, "\n", fixed = TRUE)))
+  if (inherits(result, "error")) {
     mlflow_abort(
       paste0(
         "The run", if (!is.null(id)) paste0(" ", id), " failed: `weir run` ended with status ",

@@ -157,8 +157,8 @@ search_registry <- function(endpoint, name, filter, max_results, order_by, page_
 #' mlflow_create_registered_model("latest-example")
 #' mlflow_get_latest_versions("latest-example")
 mlflow_get_latest_versions <- function(name, stages = list(), client = NULL) {
-  answer <- rest_call(registry_client(client), "registered-models/get-latest-versions", "POST",
-    body = list(name = name, stages = order_list(stages))
+  answer <- rest_call(registry_client(client), "registered-models/get-latest-versions",
+    query = list(name = name, stages = order_list(stages))
   )
   if (is.null(answer$model_versions)) return(NULL)
   lapply(answer$model_versions, as_model_version)
