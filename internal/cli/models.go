@@ -40,7 +40,7 @@ type modelOptions struct {
 }
 
 func (o *modelOptions) flags(f *pflag.FlagSet) {
-	f.StringVarP(&o.uri, "model-uri", "m", "", "runs:/RUN/PATH, models:/NAME/VERSION, models:/NAME@ALIAS or a folder")
+	f.StringVarP(&o.uri, "model-uri", "m", "", "runs:/RUN/PATH, models:/NAME/VERSION, models:/NAME@ALIAS, s3://BUCKET/PATH (gs://, wasbs://) or a folder")
 	f.StringVar(&o.cacheDir, "cache-dir", "", "where fetched models are kept (default: weir/models in the user's cache)")
 	f.StringVar(&o.rscript, "rscript", "", "Rscript to use; the one on PATH when empty")
 	f.StringSliceVar(&o.rLibs, "r-libs", nil, "R libraries to use instead of those that were recorded with the model")
@@ -65,7 +65,7 @@ func (a *app) fetch(ctx context.Context, o *modelOptions) (endpoint.Config, erro
 		c.Name, _, _ = strings.Cut(c.Name, "@")
 	}
 	if path, ok := mlflow.LocalPath(o.uri); ok {
-		dir, err := model.Fetch(ctx, nil, a.abs(path), "")
+		dir, err := model.Fetch(ctx, nil, nil, a.abs(path), "")
 		c.Dir = dir
 		return c, err
 	}
@@ -77,12 +77,18 @@ func (a *app) fetch(ctx context.Context, o *modelOptions) (endpoint.Config, erro
 		}
 		cache = filepath.Join(dir, "weir", "models")
 	}
+	stores := modelStores{a.cloudOptions()}
+	if stores.Knows(o.uri) {
+		var err error
+		c.Dir, err = model.Fetch(ctx, nil, stores, o.uri, a.abs(cache))
+		return c, err
+	}
 	t, err := a.open(ctx)
 	if err != nil {
 		return c, err
 	}
 	defer t.close()
-	c.Dir, err = model.Fetch(ctx, t.Client, o.uri, a.abs(cache))
+	c.Dir, err = model.Fetch(ctx, t.Client, stores, o.uri, a.abs(cache))
 	return c, err
 }
 
@@ -198,12 +204,17 @@ func (a *app) predictModel() *cobra.Command {
 			return err
 		}
 		a.warnIgnored(cmd)
+		if outputFormat(out, nil) != "" {
+			rows, err := a.openInput(cmd.Context(), in, contentType)
+			if err != nil {
+				return err
+			}
+			defer rows.close()
+			return a.batch(cmd.Context(), &o, &b, rows, out, outputFormat(out, rows))
+		}
 		media, err := mediaType(contentType, in)
 		if err != nil {
 			return err
-		}
-		if batch, csv := streams(out, media); batch {
-			return a.batch(cmd.Context(), &o, &b, in, out, media, csv)
 		}
 		return a.predict(cmd.Context(), &o, in, out, media)
 	}}
@@ -216,9 +227,9 @@ func (a *app) predictModel() *cobra.Command {
 }
 
 func predictFlags(cmd *cobra.Command, in, out, contentType *string) {
-	cmd.Flags().StringVarP(in, "input-path", "i", "", "file of rows, .json, .jsonl or .csv; standard input when empty or -")
-	cmd.Flags().StringVarP(out, "output-path", "o", "", "file for the predictions; standard output when empty")
-	cmd.Flags().StringVarP(contentType, "content-type", "t", "", "json, jsonl or csv; by the file's name when empty")
+	cmd.Flags().StringVarP(in, "input-path", "i", "", "rows: a file, a folder or a URI; standard input when empty or -")
+	cmd.Flags().StringVarP(out, "output-path", "o", "", "file or URI for the predictions; standard output when empty")
+	cmd.Flags().StringVarP(contentType, "content-type", "t", "", "json, jsonl, csv, parquet, arrow, arrows or rds; by the file's name when empty")
 }
 
 // predict runs a model once over a file or standard input.
@@ -305,16 +316,24 @@ func mediaType(contentType, path string) (string, error) {
 		return mediaLines, nil
 	case "csv", mediaCSV:
 		return mediaCSV, nil
+	case "parquet", model.MediaParquet:
+		return model.MediaParquet, nil
+	case "arrow", model.MediaArrowFile:
+		return model.MediaArrowFile, nil
+	case "arrows", model.MediaArrowStream:
+		return model.MediaArrowStream, nil
+	case "rds":
+		return "", usagef("--content-type rds: rows of .rds files are predicted into a .csv, .jsonl or .parquet file, or -o -")
 	case "":
-		switch strings.ToLower(filepath.Ext(path)) {
-		case ".csv":
-			return mediaCSV, nil
-		case ".jsonl", ".ndjson":
-			return mediaLines, nil
+		switch format := endpoint.FormatOf(path); {
+		case format == "rds" || strings.HasSuffix(strings.ToLower(path), ".gz") && format != "":
+			return "", usagef("%s: rows of this file are predicted into a .csv, .jsonl or .parquet file, or -o -", path)
+		case format != "":
+			return mediaType(format, "")
 		}
 		return mediaJSON, nil
 	}
-	return "", usagef("--content-type %q is none of json, jsonl and csv", contentType)
+	return "", usagef("--content-type %q is none of json, jsonl, csv, parquet, arrow, arrows and rds", contentType)
 }
 
 // parseBytes reads a size such as 512MB or 2GiB; an empty one is 0.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weir-ml/weir/internal/artifact"
 	"github.com/weir-ml/weir/internal/server"
 )
 
@@ -147,9 +148,7 @@ func refuseUnsupported(cmd *cobra.Command) error {
 
 // storeLimits reads what MLflow sets by variables alone.
 func (a *app) storeLimits(c *server.Config) error {
-	c.Cloud.S3Endpoint = a.getenv("MLFLOW_S3_ENDPOINT_URL")
-	c.Cloud.S3IgnoreTLS = strings.EqualFold(a.getenv("MLFLOW_S3_IGNORE_TLS"), "true")
-	c.Cloud.S3Region = a.getenv("AWS_DEFAULT_REGION") // Python's name for it; AWS_REGION goes before
+	c.Cloud = a.cloudOptions()
 	c.RejectLongValues = strings.EqualFold(a.getenv("MLFLOW_TRUNCATE_LONG_VALUES"), "false")
 	for scheme := range strings.SplitSeq(a.getenv("MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES"), ",") {
 		if scheme = strings.TrimSpace(scheme); scheme != "" {
@@ -165,6 +164,15 @@ func (a *app) storeLimits(c *server.Config) error {
 		c.VersionSourcePattern = re
 	}
 	return nil
+}
+
+// cloudOptions says how object stores are reached, in the variables that Python's MLflow reads too.
+func (a *app) cloudOptions() artifact.CloudOptions {
+	return artifact.CloudOptions{
+		S3Endpoint:  a.getenv("MLFLOW_S3_ENDPOINT_URL"),
+		S3IgnoreTLS: strings.EqualFold(a.getenv("MLFLOW_S3_IGNORE_TLS"), "true"),
+		S3Region:    a.getenv("AWS_DEFAULT_REGION"), // Python's name for it; AWS_REGION goes before
+	}
 }
 
 // networks reads addresses and networks such as 10.0.0.0/8.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -14,22 +15,49 @@ import (
 	"github.com/weir-ml/weir/mlflow"
 )
 
+// BatchFile is a file of rows.
+type BatchFile struct {
+	Name   string // as people are told of it
+	Format string // csv, jsonl, parquet, arrow, arrows or rds: FormatOf gives it
+	Size   int64
+	Open   func(context.Context) (io.ReadSeekCloser, error)
+	Stream io.Reader // instead of Open: CSV or JSON lines that can be read once
+}
+
 // BatchOptions says what to predict for and where the predictions go.
 type BatchOptions struct {
-	In        io.Reader
-	InCSV     bool // the rows are CSV below a header; JSON lines otherwise
+	Files     []BatchFile // their rows are one batch, in this order
 	Out       io.Writer
-	OutCSV    bool // the predictions are written as CSV; as JSON lines otherwise
-	ChunkRows int  // rows that one call of predict gets; 10,000 when 0
-	FailFast  bool // the first row without a prediction ends the batch
-	// Failed is told of each row without a prediction, by its number from 1, in the order of the rows.
-	Failed func(row int64, why string)
-	// Progress is told how many rows are written.
-	Progress func(rows int64)
+	Format    string // csv, jsonl or parquet
+	ChunkRows int    // rows that one call of predict gets; 10,000 when 0
+	FailFast  bool   // the first row without a prediction ends the batch
+	// Failed is told of each row without a prediction, by its number in its file from 1, in the order of the rows.
+	Failed func(file string, row int64, why string)
+	// Progress is told how many rows are written, and what part of the input these are: 0 to 1, negative when unknown.
+	Progress func(rows int64, part float64)
+	// State is that of a batch that broke off: Out goes on after its Written bytes.
+	State *BatchState
+	// Checkpoint is called from time to time, once everything before it has gone to Out.
+	Checkpoint func(BatchState) error
+}
+
+// BatchState is how far a batch is.
+type BatchState struct {
+	File    int                 `json:"file"` // the file that is read
+	At      model.Mark          `json:"at"`   // where in it
+	Result  BatchResult         `json:"result"`
+	Written int64               `json:"written"` // bytes of the output
+	Header  []string            `json:"header,omitempty"`
+	Early   int64               `json:"early,omitempty"`
+	Like    *model.Like         `json:"like,omitempty"`
+	Parquet *model.ParquetState `json:"parquet,omitempty"`
 }
 
 // BatchResult counts rows.
-type BatchResult struct{ Rows, Failed int64 }
+type BatchResult struct {
+	Rows   int64 `json:"rows"`
+	Failed int64 `json:"failed"`
+}
 
 // hopeless is how many rows of a batch's beginning may fail: when all of them do, so will the rest.
 const hopeless = 100
@@ -37,7 +65,14 @@ const hopeless = 100
 // batchTimeout is for one chunk.
 const batchTimeout = 30 * time.Minute
 
-// Batch predicts for a stream of rows and writes a line for each, in their order, with memory that does not depend on
+// checkpointEvery is how much work may be lost with a batch that is killed. What Parquet writes goes out in groups, which
+// a checkpoint ends; short ones are slow to read.
+const (
+	checkpointEvery        = 2 * time.Second
+	checkpointEveryParquet = 30 * time.Second
+)
+
+// Batch predicts for the rows of files and writes a line for each, in their order, with memory that does not depend on
 // their number. A chunk that fails is halved until the rows at fault are found; these get a missing prediction and are
 // counted, and the others theirs.
 func Batch(ctx context.Context, cfg Config, o BatchOptions) (result BatchResult, err error) {
@@ -60,40 +95,84 @@ func Batch(ctx context.Context, cfg Config, o BatchOptions) (result BatchResult,
 	if err := e.Ready(ctx); err != nil {
 		return result, err
 	}
-	b := &batch{Endpoint: e, BatchOptions: o, ctx: ctx}
-	b.out = bufio.NewWriterSize(o.Out, 256<<10)
-	if err := b.run(cancel); err != nil {
-		return b.result, err
+	b := newBatch(e, o, ctx)
+	err = b.run(cancel)
+	if err == nil {
+		err = b.finish()
+	} else if b.state.Result.Rows > 0 && !b.torn {
+		err = errors.Join(err, b.checkpoint()) // what is done need not be done again
 	}
-	return b.result, b.finish()
+	return b.state.Result, err
 }
 
 // batch is a batch under way.
 type batch struct {
 	*Endpoint
 	BatchOptions
-	ctx    context.Context
-	like   *model.Like // how the first chunk was read; set before others are
-	out    *bufio.Writer
-	header []string // of the CSV that is written, once it is known
-	early  int64    // rows that failed before that
-	result BatchResult
+	ctx     context.Context
+	like    *model.Like // how the first chunk was read; set before others are
+	begun   bool        // the first chunk is predicted
+	out     *bufio.Writer
+	parquet *model.ParquetWriter // of a batch into Parquet
+	state   BatchState           // of what is written
+	torn    bool                 // a piece is written in part
+	saved   time.Time
+	total   int64 // bytes of all files; 0 when unknown
+	sizes   []int64
+}
+
+func newBatch(e *Endpoint, o BatchOptions, ctx context.Context) *batch {
+	b := &batch{Endpoint: e, BatchOptions: o, ctx: ctx, saved: time.Now()}
+	if o.State != nil {
+		b.state, b.like, b.begun = *o.State, o.State.Like, true
+	}
+	b.out = bufio.NewWriterSize(&counting{o.Out, &b.state.Written}, 256<<10)
+	if o.Format == "parquet" {
+		var state model.ParquetState
+		if b.state.Parquet != nil {
+			state = *b.state.Parquet
+		}
+		b.parquet = model.NewParquetWriter(b.out, state)
+	}
+	for _, f := range o.Files {
+		b.sizes = append(b.sizes, f.Size)
+		if b.total += f.Size; f.Stream != nil {
+			b.total = 0
+		}
+	}
+	return b
+}
+
+// counting counts what is written.
+type counting struct {
+	w io.Writer
+	n *int64
+}
+
+func (c *counting) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	*c.n += int64(n)
+	return n, err
 }
 
 // piece is a chunk's way from the reader to the writer.
 type piece struct {
-	chunk *model.Chunk
+	file  int
+	after model.Mark
+	part  float64       // of its file that is read with it; negative when unknown
 	done  chan struct{} // closed once answers are there
 	parts []answer
 	err   error // ends the batch
 }
 
-// answer is what rows rows got: a value, or an error for a single row.
+// answer is what rows rows got: lines or columns, or an error for a single row.
 type answer struct {
-	first int64
-	rows  int
-	value rds.Value
-	err   error
+	first   int64
+	rows    int
+	names   []string
+	lines   []byte
+	columns []*model.Column
+	err     error
 }
 
 // run reads, predicts and writes at the same time: a piece for each worker is predicted while others are read, and the
@@ -104,7 +183,9 @@ func (b *batch) run(cancel context.CancelCauseFunc) error {
 	var readErr error
 	wg.Go(func() {
 		defer close(pieces)
-		readErr = b.read(pieces, &wg)
+		for i := b.state.File; i < len(b.Files) && readErr == nil; i++ {
+			readErr = b.readFile(i, pieces, &wg)
+		}
 	})
 	var err error
 	for p := range pieces {
@@ -112,7 +193,7 @@ func (b *batch) run(cancel context.CancelCauseFunc) error {
 			continue // what was begun before the fault
 		}
 		if err = p.err; err == nil {
-			err = b.write(p.parts)
+			err = b.write(p)
 		}
 		if err != nil {
 			cancel(err)
@@ -125,24 +206,37 @@ func (b *batch) run(cancel context.CancelCauseFunc) error {
 	return err
 }
 
-func (b *batch) read(pieces chan<- *piece, wg *sync.WaitGroup) error {
-	chunks := model.NewChunks(b.In, b.InCSV, b.ChunkRows)
-	for first := true; ; first = false {
-		chunk, err := chunks.Next()
+// readFile sends the pieces of a file on their way.
+func (b *batch) readFile(file int, pieces chan<- *piece, wg *sync.WaitGroup) error {
+	f := &b.Files[file]
+	var at model.Mark
+	if b.State != nil && file == b.State.File {
+		at = b.State.At
+	}
+	src, err := b.open(f, at)
+	if err != nil {
+		return b.named(f, err)
+	}
+	defer src.Close()
+	for {
+		chunk, err := src.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return err
+			return b.named(f, err)
 		}
-		p := &piece{chunk: chunk, done: make(chan struct{})}
+		p := &piece{file: file, after: chunk.After, part: src.part(chunk.After), done: make(chan struct{})}
 		work := func() {
 			defer close(p.done)
 			p.parts, p.err = b.predictChunk(chunk, nil)
 		}
-		if first { // the types of its columns hold for the others
-			b.learn(chunk)
+		if !b.begun { // the types of the first chunk's columns hold for the others
+			if b.learn(chunk); b.like == nil {
+				b.like = &model.Like{}
+			}
 			work()
+			b.begun = true
 			if hopelessly(p.parts) {
 				p.err = mlflow.Errorf(mlflow.CodeOf(p.parts[0].err), "none of the first %d rows can be predicted: %s", hopeless, why(p.parts[0].err))
 			}
@@ -156,6 +250,18 @@ func (b *batch) read(pieces chan<- *piece, wg *sync.WaitGroup) error {
 			return context.Cause(b.ctx)
 		}
 	}
+}
+
+// named says which of several files is at fault.
+func (b *batch) named(f *BatchFile, err error) error {
+	if len(b.Files) == 1 {
+		return err
+	}
+	var known *mlflow.Error
+	if errors.As(err, &known) {
+		return mlflow.Errorf(known.Code, "%s: %s", f.Name, known.Message)
+	}
+	return fmt.Errorf("%s: %w", f.Name, err)
 }
 
 // learn finds how the first chunk is to be read, by the largest part of it that can be.
@@ -197,20 +303,22 @@ func (b *batch) predictChunk(c *model.Chunk, done []answer) ([]answer, error) {
 	if err := b.ctx.Err(); err != nil {
 		return done, context.Cause(b.ctx)
 	}
-	if c.First <= hopeless && hopelessly(done) { // no use in trying the rest of the first chunk
+	if !b.begun && hopelessly(done) { // no use in trying the rest of the first chunk
 		return done, nil
 	}
 	rows := c.Rows()
 	v, err := b.predictRows(c)
 	switch {
 	case err == nil:
-		return append(done, answer{c.First, rows, v, nil}), nil
+		a, err := b.render(v, rows)
+		a.first = c.First
+		return append(done, a), err
 	case b.ctx.Err() != nil:
 		return done, context.Cause(b.ctx)
 	case mlflow.CodeOf(err) == mlflow.CodeTemporarilyUnavailable:
 		return done, err
 	case rows == 1:
-		return append(done, answer{c.First, 1, nil, err}), nil
+		return append(done, answer{first: c.First, rows: 1, err: err}), nil
 	}
 	if done, err = b.predictChunk(c.Part(0, rows/2), done); err != nil {
 		return done, err

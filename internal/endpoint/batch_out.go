@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/weir-ml/weir/internal/model"
 	"github.com/weir-ml/weir/internal/rds"
 	"github.com/weir-ml/weir/mlflow"
 )
@@ -52,101 +54,180 @@ func newTable(v rds.Value) (table, error) {
 	return t, nil
 }
 
-// write writes the answers of a piece; those that failed become missing predictions.
-func (b *batch) write(parts []answer) error {
-	e := encoder{}
-	for _, a := range parts {
-		b.result.Rows += int64(a.rows)
-		if a.err != nil {
-			b.result.Failed++
-			if b.FailFast {
-				return mlflow.Errorf(mlflow.CodeOf(a.err), "row %d: %s", a.first, why(a.err))
-			}
-			if b.Failed != nil {
-				b.Failed(a.first, why(a.err))
-			}
-			e.out = b.missing(e.out, a.err)
-			continue
+// render makes the lines or columns of a prediction for rows rows.
+func (b *batch) render(v rds.Value, rows int) (answer, error) {
+	t, err := newTable(v)
+	a := answer{rows: rows, names: t.names}
+	if err != nil {
+		return a, err
+	}
+	if b.parquet != nil {
+		a.columns, err = t.columns(rows)
+		return a, err
+	}
+	e := encoder{out: make([]byte, 0, rows*20*len(t.names))}
+	for row := range rows {
+		if b.Format == "csv" {
+			err = e.csvRow(&t, row)
+		} else {
+			err = e.object(t.names, func(i int) error { return e.element(t.column[i], t.offset[i]+row) })
+			e.out = append(e.out, '\n')
 		}
-		t, err := newTable(a.value)
+		if err != nil {
+			return a, err
+		}
+	}
+	a.lines = e.out
+	return a, nil
+}
+
+// write writes the answers of a piece; those that failed become missing predictions.
+func (b *batch) write(p *piece) error {
+	for _, a := range p.parts {
+		if a.err != nil && b.FailFast {
+			return b.named(&b.Files[p.file], mlflow.Errorf(mlflow.CodeOf(a.err), "row %d: %s", a.first, why(a.err)))
+		}
+	}
+	b.torn = true
+	for _, a := range p.parts {
+		var err error
+		if a.err != nil {
+			b.state.Result.Failed++
+			if b.Failed != nil {
+				b.Failed(b.Files[p.file].Name, a.first, why(a.err))
+			}
+			err = b.missing(a.err)
+		} else if err = b.begin(a.names, a.columns); err == nil {
+			if b.parquet != nil {
+				err = b.parquet.Write(a.columns, a.rows)
+			} else {
+				_, err = b.out.Write(a.lines)
+			}
+		}
 		if err != nil {
 			return err
 		}
-		if e.out, err = b.begin(e.out, &t); err != nil {
-			return err
-		}
-		for row := range a.rows {
-			if b.OutCSV {
-				err = e.csvRow(&t, row)
-			} else {
-				err = e.object(t.names, func(i int) error { return e.element(t.column[i], t.offset[i]+row) })
-				e.out = append(e.out, '\n')
-			}
-			if err != nil {
-				return err
-			}
-		}
+		b.state.Result.Rows += int64(a.rows)
 	}
-	if _, err := b.out.Write(e.out); err != nil {
-		return err
-	}
+	b.state.File, b.state.At, b.torn = p.file, p.after, false
 	if b.Progress != nil {
-		b.Progress(b.result.Rows)
+		b.Progress(b.state.Result.Rows, b.done(p))
+	}
+	every := checkpointEvery
+	if b.parquet != nil {
+		every = checkpointEveryParquet
+	}
+	if time.Since(b.saved) >= every {
+		return b.checkpoint()
 	}
 	return nil
 }
 
-// begin writes the header of a CSV once its columns are known, and refuses other columns later.
-func (b *batch) begin(dst []byte, t *table) ([]byte, error) {
-	if b.header != nil {
-		if !slices.Equal(b.header, t.names) {
-			return dst, mlflow.Errorf(mlflow.CodeInternal, "the predictions change their columns from %s to %s", strings.Join(b.header, ", "), strings.Join(t.names, ", "))
-		}
-		return dst, nil
+// done is what part of the input is written with a piece.
+func (b *batch) done(p *piece) float64 {
+	if b.total == 0 || p.part < 0 {
+		return -1
 	}
-	b.header = t.names
-	if !b.OutCSV {
-		return dst, nil
+	var before int64
+	for _, size := range b.sizes[:p.file] {
+		before += size
 	}
-	var head []byte
-	for i, name := range t.names {
-		if i > 0 {
-			head = append(head, ',')
-		}
-		head = appendCSV(head, name)
-	}
-	head = append(head, '\n')
-	for ; b.early > 0; b.early-- {
-		head = b.missing(head, nil)
-	}
-	return append(dst, head...), nil
+	return (float64(before) + p.part*float64(b.sizes[p.file])) / float64(b.total)
 }
 
-// missing appends the line of a row without a prediction.
-func (b *batch) missing(dst []byte, err error) []byte {
+// checkpoint hands on how far the batch is, once that is in the output.
+func (b *batch) checkpoint() error {
+	if b.Checkpoint == nil {
+		return nil
+	}
+	if b.parquet != nil {
+		if err := b.parquet.Flush(); err != nil {
+			return err
+		}
+		state := b.parquet.State()
+		b.state.Parquet = &state
+	}
+	if err := b.out.Flush(); err != nil {
+		return err
+	}
+	b.state.Like = b.like
+	b.saved = time.Now()
+	return b.Checkpoint(b.state)
+}
+
+// begin writes the header of a CSV once its columns are known, and refuses other columns later.
+func (b *batch) begin(names []string, columns []*model.Column) error {
+	if b.state.Header != nil {
+		if !slices.Equal(b.state.Header, names) {
+			return mlflow.Errorf(mlflow.CodeInternal, "the predictions change their columns from %s to %s", strings.Join(b.state.Header, ", "), strings.Join(names, ", "))
+		}
+		return nil
+	}
+	b.state.Header = names
+	switch b.Format {
+	case "csv":
+		var head []byte
+		for i, name := range names {
+			if i > 0 {
+				head = append(head, ',')
+			}
+			head = appendCSV(head, name)
+		}
+		if _, err := b.out.Write(append(head, '\n')); err != nil {
+			return err
+		}
+	case "parquet":
+		if b.state.Early > 0 { // rows with values decide the types
+			empty := make([]*model.Column, len(columns))
+			for i, c := range columns {
+				empty[i] = model.NewColumn(c.Name, c.Kind, nil, nil, nil, nil)
+			}
+			if err := b.parquet.Write(empty, 0); err != nil {
+				return err
+			}
+		}
+	}
+	for ; b.state.Early > 0; b.state.Early-- {
+		if err := b.missing(nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// missing writes a row without a prediction.
+func (b *batch) missing(fault error) error {
+	var line []byte
 	switch {
-	case !b.OutCSV:
-		dst = append(append(dst, `{"error":`...), quote(why(err))...)
-		return append(dst, "}\n"...)
-	case b.header == nil:
-		b.early++
-		return dst
+	case b.Format == "jsonl":
+		line = append(append(append(line, `{"error":`...), quote(why(fault))...), "}\n"...)
+	case b.state.Header == nil:
+		b.state.Early++
+		return nil
+	case b.parquet != nil:
+		columns := make([]*model.Column, len(b.state.Header))
+		for i, name := range b.state.Header {
+			columns[i] = model.NewColumn(name, model.Empty, []float64{0}, nil, nil, []bool{true})
+		}
+		return b.parquet.Write(columns, 1)
+	default:
+		line = append(append(line, "NA"...), strings.Repeat(",NA", len(b.state.Header)-1)...)
+		line = append(line, '\n')
 	}
-	dst = append(dst, "NA"...)
-	for range len(b.header) - 1 {
-		dst = append(dst, ",NA"...)
-	}
-	return append(dst, '\n')
+	_, err := b.out.Write(line)
+	return err
 }
 
 // finish writes what is left.
 func (b *batch) finish() error {
-	if b.header == nil && b.OutCSV {
-		head, err := b.begin(nil, &table{names: []string{"prediction"}})
-		if err != nil {
+	if b.state.Header == nil && b.Format != "jsonl" {
+		none := model.NewColumn("prediction", model.Double, nil, nil, nil, nil)
+		if err := b.begin([]string{"prediction"}, []*model.Column{none}); err != nil {
 			return err
 		}
-		if _, err := b.out.Write(head); err != nil {
+	}
+	if b.parquet != nil {
+		if err := b.parquet.Close(); err != nil {
 			return err
 		}
 	}

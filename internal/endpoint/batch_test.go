@@ -2,24 +2,30 @@ package endpoint
 
 import (
 	"bytes"
+	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/weir-ml/weir/internal/model"
 )
 
 // inBatch predicts for rows with small chunks and two workers, and gives what is written and which rows failed.
 func inBatch(t *testing.T, name string, in io.Reader, change func(*BatchOptions)) (out string, failed []string, result BatchResult, err error) {
 	t.Helper()
 	var b bytes.Buffer
-	o := BatchOptions{In: in, InCSV: true, Out: &b, OutCSV: true, ChunkRows: 7,
-		Failed: func(row int64, why string) { failed = append(failed, fmt.Sprintf("%d: %s", row, why)) }}
+	o := BatchOptions{Files: []BatchFile{{Name: "rows", Format: "csv", Stream: in}}, Out: &b, Format: "csv", ChunkRows: 7,
+		Failed: func(_ string, row int64, why string) { failed = append(failed, fmt.Sprintf("%d: %s", row, why)) }}
 	if change != nil {
 		change(&o)
 	}
@@ -36,7 +42,7 @@ func TestABatchKeepsTheOrder(t *testing.T) {
 		fmt.Fprintf(&in, "%v,%d,17\n", 2+float64(i)/50, 100+i)
 	}
 	var progress int64
-	out, failed, result, err := inBatch(t, "lm", strings.NewReader(in.String()), func(o *BatchOptions) { o.Progress = func(n int64) { progress = n } })
+	out, failed, result, err := inBatch(t, "lm", strings.NewReader(in.String()), func(o *BatchOptions) { o.Progress = func(n int64, _ float64) { progress = n } })
 	if err != nil || failed != nil || result != (BatchResult{200, 0}) || progress != 200 {
 		t.Fatalf("%v, %v, %+v, %d", err, failed, result, progress)
 	}
@@ -88,7 +94,7 @@ func TestARowThatFailsIsNamedAndTheOthersArePredicted(t *testing.T) {
 			}
 		}
 	}
-	out, _, result, err := inBatch(t, "fussy", strings.NewReader(lines), func(o *BatchOptions) { o.InCSV, o.OutCSV = false, false })
+	out, _, result, err := inBatch(t, "fussy", strings.NewReader(lines), func(o *BatchOptions) { o.Files[0].Format, o.Format = "jsonl", "jsonl" })
 	got := strings.Split(strings.TrimSpace(out), "\n")
 	if err != nil || result != (BatchResult{40, 3}) || len(got) != 40 || got[0] != `{"error":"too heavy"}` || got[1] != `{"prediction":2}` || !strings.HasPrefix(got[29], `{"error":"the body is not JSON`) {
 		t.Errorf("JSON lines: %v, %+v, %s", err, result, out)
@@ -130,3 +136,73 @@ func TestBatchesOfEveryShape(t *testing.T) {
 type errReader struct{ error }
 
 func (r errReader) Read([]byte) (int, error) { return 0, r.error }
+
+// A batch that is ended goes on from its state, whatever it reads and writes, as if nothing had been.
+func TestABatchGoesOn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const rows = 60
+	numbers := make([]float64, rows)
+	text := "wt\n"
+	for i := range rows {
+		numbers[i] = float64(i) / 4
+		text += strconv.FormatFloat(numbers[i], 'g', -1, 64) + "\n"
+	}
+	numbers[7], text = 99, strings.Replace(text, "\n1.75\n", "\n99\n", 1)
+	var zipped, parquet bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, _ = z.Write([]byte(text))
+	w := model.NewParquetWriter(&parquet, model.ParquetState{})
+	if err := errors.Join(z.Close(), w.Write([]*model.Column{model.NewColumn("wt", model.Double, numbers, nil, nil, nil)}, rows), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var files []BatchFile
+	for name, content := range map[string][]byte{"a.csv": []byte(text), "a.csv.gz": zipped.Bytes(), "a.parquet": parquet.Bytes()} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, BatchFile{Name: name, Format: FormatOf(name), Size: int64(len(content)), Open: func(context.Context) (io.ReadSeekCloser, error) { return os.Open(path) }})
+	}
+	slices.SortFunc(files, func(a, b BatchFile) int { return strings.Compare(a.Name, b.Name) })
+	for _, format := range []string{"csv", "jsonl", "parquet"} {
+		var whole, parts bytes.Buffer
+		config := Config{Dir: filepath.Join(modelsDir, "fussy"), Workers: 2, Logger: slog.New(slog.DiscardHandler)}
+		o := BatchOptions{Files: files, Out: &whole, Format: format, ChunkRows: 7}
+		want, err := Batch(t.Context(), config, o)
+		if err != nil || want != (BatchResult{3 * rows, 3}) {
+			t.Fatal(want, err)
+		}
+		o.Out = &parts
+		var state *BatchState
+		o.Checkpoint = func(s BatchState) error { state = &s; return nil }
+		for _, until := range []int64{10, 40, 70, 130, 1 << 40} { // it ends, several times
+			ctx, cancel := context.WithCancel(t.Context())
+			o.Progress = func(n int64, _ float64) {
+				if n >= until {
+					cancel()
+				}
+			}
+			o.State = state
+			got, err := Batch(ctx, config, o)
+			cancel()
+			if until < 1<<40 {
+				if !errors.Is(err, context.Canceled) || state == nil || state.Written > int64(parts.Len()) {
+					t.Fatalf("%s until %d: %+v, %v", format, until, got, err)
+				}
+				parts.Truncate(int(state.Written))
+			} else if err != nil || got != want {
+				t.Fatal(got, err)
+			}
+		}
+		if format == "parquet" { // the row groups are others
+			a, errA := model.ParseColumns(model.MediaParquet, whole.Bytes(), nil)
+			b, errB := model.ParseColumns(model.MediaParquet, parts.Bytes(), nil)
+			if errA != nil || errB != nil || !cmp.Equal(a.Columns[0].Num, b.Columns[0].Num) || !cmp.Equal(a.Columns[0].Null, b.Columns[0].Null) {
+				t.Errorf("%v, %v", errA, errB)
+			}
+		} else if diff := cmp.Diff(whole.String(), parts.String()); diff != "" {
+			t.Errorf("%s: %s", format, diff)
+		}
+	}
+}

@@ -133,7 +133,8 @@ type arrowFrames struct {
 	arrays []*arrowArray // of the present batch, one for each field that is read
 	rows   int           // of the present batch
 	at     int           // those that have been given
-	held   int64         // what the present batch is charged with
+	ended  bool
+	held   int64 // what the present batch is charged with
 }
 
 // openArrow reads a stream, or a file, which is a stream between its magic and its footer.
@@ -219,9 +220,13 @@ func (f *arrowFrames) next(most int) (rows int, err error) {
 	for f.at >= f.rows {
 		f.giveBack(f.held)
 		f.held = 0
+		if f.ended { // a footer follows in a file
+			return 0, io.EOF
+		}
 		typ, head, body := f.message()
 		switch typ {
 		case 0:
+			f.ended = true
 			return 0, io.EOF
 		case arDictionaryBatch:
 			f.dictionary(head, body)

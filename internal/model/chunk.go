@@ -7,13 +7,19 @@ import (
 	"io"
 )
 
-// Chunks cuts a stream of CSV or JSON lines into pieces of whole rows, so that a file of any size is read in constant
-// memory. Next gives the pieces in their order; a piece may be parsed while others are read.
+// Source gives the rows of a file or stream in pieces, in their order, so that a file of any size is read in constant
+// memory; io.EOF comes after the last. A piece may be parsed while others are read.
+type Source interface {
+	Next() (*Chunk, error)
+}
+
+// Chunks cuts a stream of CSV or JSON lines into pieces of whole rows.
 type Chunks struct {
 	r      *bufio.Reader
 	csv    bool
 	header []byte
 	rows   int64
+	offset int64 // bytes of the stream that were taken
 	most   int
 	ended  error
 }
@@ -29,20 +35,54 @@ func NewChunks(r io.Reader, csv bool, rows int) *Chunks {
 	return &Chunks{r: bufio.NewReaderSize(r, 256<<10), csv: csv, most: rows}
 }
 
-// Chunk is a piece of a stream; First is the number of its first row, counted from 1.
+// Mark is a place between two rows.
+type Mark struct {
+	Rows  int64 `json:"rows"`  // that stand before it
+	Bytes int64 `json:"bytes"` // of a text; 0 in files of columns
+}
+
+// Resume goes on at a mark of the same stream, after its header was read again.
+func (c *Chunks) Resume(r io.ReadSeeker, at Mark) error {
+	if at.Rows == 0 {
+		return nil
+	}
+	if c.csv {
+		if err := c.readHeader(); err != nil {
+			return err
+		}
+	}
+	if _, err := r.Seek(at.Bytes, io.SeekStart); err != nil {
+		return err
+	}
+	c.r.Reset(r)
+	c.rows, c.offset = at.Rows, at.Bytes
+	return nil
+}
+
+// Chunk is a piece of a stream; First is the number of its first row, counted from 1, and After the place where it ends.
 type Chunk struct {
 	First  int64
+	After  Mark
 	csv    bool
 	header []byte
 	body   []byte
-	ends   []int // where each row ends in body
+	ends   []int  // where each row ends in body
+	in     *Input // instead, rows that came as columns
 }
 
 // Rows is the number of rows.
-func (c *Chunk) Rows() int { return len(c.ends) }
+func (c *Chunk) Rows() int {
+	if c.in != nil {
+		return c.in.Rows
+	}
+	return len(c.ends)
+}
 
 // Part gives the rows from..to.
 func (c *Chunk) Part(from, to int) *Chunk {
+	if c.in != nil {
+		return &Chunk{First: c.First + int64(from), in: c.in.part(from, to)}
+	}
 	start := 0
 	if from > 0 {
 		start = c.ends[from-1]
@@ -58,14 +98,9 @@ func (c *Chunk) Part(from, to int) *Chunk {
 // before it.
 func (c *Chunks) Next() (*Chunk, error) {
 	if c.csv && c.header == nil && c.ended == nil {
-		var err error
-		if c.header, err = c.row(nil); err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil, badInput("the CSV input is empty: it needs a header")
-			}
+		if err := c.readHeader(); err != nil {
 			return nil, err
 		}
-		c.header = append(bytes.TrimRight(c.header, "\r\n"), '\n')
 	}
 	out := &Chunk{First: c.rows + 1, csv: c.csv, header: c.header}
 	for c.ended == nil && len(out.ends) < c.most && len(out.body) < chunkBytes {
@@ -87,7 +122,18 @@ func (c *Chunks) Next() (*Chunk, error) {
 		return nil, c.ended
 	}
 	c.rows += int64(len(out.ends))
+	out.After = Mark{Rows: c.rows, Bytes: c.offset}
 	return out, nil
+}
+
+func (c *Chunks) readHeader() (err error) {
+	if c.header, err = c.row(nil); errors.Is(err, io.EOF) && len(c.header) == 0 {
+		return badInput("the CSV input is empty: it needs a header")
+	} else if err != nil {
+		return err
+	}
+	c.header = append(bytes.TrimRight(c.header, "\r\n"), '\n')
+	return nil
 }
 
 // row appends a row to dst: a line, or several when quotes hold line ends together.
@@ -96,6 +142,7 @@ func (c *Chunks) row(dst []byte) ([]byte, error) {
 	for {
 		line, err := c.r.ReadSlice('\n')
 		dst = append(dst, line...)
+		c.offset += int64(len(line))
 		if len(dst)-start > maxRow {
 			return dst, badInput("row %d has more than %d bytes; a quote may be open", c.rows+1, maxRow)
 		}
@@ -114,8 +161,8 @@ func (c *Chunks) row(dst []byte) ([]byte, error) {
 
 // Like says how a stream's first rows were read, so that the others are read alike.
 type Like struct {
-	Kinds    map[string]Kind // the types of the columns that hold a value
-	RowNames bool            // the rows of a CSV have one field more than its header: their names
+	Kinds    map[string]Kind `json:"kinds"`               // the types of the columns that hold a value
+	RowNames bool            `json:"row_names,omitempty"` // the rows of a CSV have one field more than its header: their names
 }
 
 // Like says how the input was read.
@@ -143,7 +190,16 @@ func (c *Column) allNull() bool {
 func (c *Chunk) Parse(sig *Signature, like *Like) (*Input, error) {
 	var in *Input
 	var err error
-	if c.csv {
+	if c.in != nil {
+		in = c.in.part(0, c.in.Rows) // the check writes into the columns
+		sig.addDefaults(in)
+		in.Columns, err = sig.applyTyped(in.Columns)
+		return in, err
+	}
+	if in = c.numbers(sig, like); in != nil {
+		sig.addDefaults(in)
+		in.Columns, err = sig.apply(in.Columns, true)
+	} else if c.csv {
 		in, err = parseCSV(append(c.header[:len(c.header):len(c.header)], c.body...), sig, like)
 	} else {
 		in, err = ParseJSONLines(c.body, sig)
