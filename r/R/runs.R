@@ -319,6 +319,8 @@ mlflow_get_run <- function(run_id = NULL, client = NULL, run_uuid = NULL) {
   run_id <- run_id %||% run_uuid
   run <- resolve_read_run(run_id, client)
   mlflow_flush()
+  # Its tables print as tibbles where somebody looks at them.
+  if (interactive() || isTRUE(getOption("knitr.in.progress"))) loadNamespace("tibble")
   get_run(run$client, run$run_id)
 }
 
