@@ -25,6 +25,7 @@ func (e *Endpoint) routes() http.Handler {
 	mux.Handle("/version", get(e.version))
 	mux.Handle("/metrics", get(e.metrics))
 	mux.Handle("/openapi.json", get(e.openAPI()))
+	mux.Handle("/swagger.json", get(e.swagger()))
 	mux.Handle("/invocations", e.counted("/invocations", e.scoring(false)))
 	mux.Handle("/invocation", e.counted("/invocation", e.scoring(true)))
 	mux.Handle("/predict", e.counted("/predict", e.scoring(true)))
@@ -144,30 +145,6 @@ func (e *Endpoint) scoring(bare bool) http.Handler {
 		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 		_, _ = w.Write(answer)
 	})
-}
-
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength > limit {
-		return nil, tooLarge(limit)
-	}
-	body := http.MaxBytesReader(w, r.Body, limit)
-	if n := r.ContentLength; n >= 0 && n <= 1<<20 {
-		buf := make([]byte, n)
-		_, err := io.ReadFull(body, buf)
-		if err != nil {
-			return nil, mlflow.Errorf(mlflow.CodeBadRequest, "the body cannot be read: %v", err)
-		}
-		return buf, nil
-	}
-	buf, err := io.ReadAll(body)
-	var over *http.MaxBytesError
-	if errors.As(err, &over) {
-		return nil, tooLarge(limit)
-	}
-	if err != nil {
-		return nil, mlflow.Errorf(mlflow.CodeBadRequest, "the body cannot be read: %v", err)
-	}
-	return buf, nil
 }
 
 func tooLarge(limit int64) error {

@@ -27,7 +27,11 @@ func parseCSV(body []byte, sig *Signature, like *Like) (in *Input, err error) {
 	if bytes.IndexByte(body, 0) >= 0 {
 		return nil, badInput("the body holds U+0000, which R cannot hold")
 	}
-	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
+	body = bytes.TrimPrefix(body, byteOrderMark)
+	if bytes.IndexByte(body, '\n') < 0 && bytes.IndexByte(body, '\r') >= 0 { // lines as old Macs ended them
+		body = bytes.ReplaceAll(body, []byte("\r"), []byte("\n"))
+	}
+	r := csv.NewReader(bytes.NewReader(body))
 	r.TrimLeadingSpace = true
 	r.FieldsPerRecord = -1
 	header, err := r.Read()
@@ -36,6 +40,9 @@ func parseCSV(body []byte, sig *Signature, like *Like) (in *Input, err error) {
 	}
 	if err != nil {
 		return nil, badCSV(err)
+	}
+	if len(header) > maxColumns {
+		return nil, badInput("more than %d columns", maxColumns)
 	}
 	names := make([]string, len(header))
 	seen := map[string]bool{}
@@ -46,6 +53,9 @@ func parseCSV(body []byte, sig *Signature, like *Like) (in *Input, err error) {
 			if i > 0 {
 				names[i] += "." + strconv.Itoa(i)
 			}
+		}
+		if err := checkName(names[i]); err != nil {
+			return nil, err
 		}
 		if seen[names[i]] {
 			return nil, badInput("column %q appears twice in the header", names[i])

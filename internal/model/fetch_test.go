@@ -82,7 +82,7 @@ func TestFetchFollowsURIsAndCaches(t *testing.T) {
 	cache := filepath.Join(t.TempDir(), "cache")
 	fetch := func(uri, want string) string {
 		t.Helper()
-		dir, err := Fetch(t.Context(), client, uri, cache)
+		dir, err := Fetch(t.Context(), client, nil, uri, cache)
 		if err != nil {
 			t.Fatalf("%s: %v", uri, err)
 		}
@@ -112,7 +112,7 @@ func TestFetchFollowsURIsAndCaches(t *testing.T) {
 	fake.mu.Unlock()
 	fetch("runs:/r1/model", "three") // logged again under the same path
 
-	if _, err := Fetch(t.Context(), client, "runs:/r1/other", cache); mlflow.CodeOf(err) != mlflow.CodeResourceDoesNotExist || !strings.Contains(err.Error(), "runs:/r1/other is not a model") {
+	if _, err := Fetch(t.Context(), client, nil, "runs:/r1/other", cache); mlflow.CodeOf(err) != mlflow.CodeResourceDoesNotExist || !strings.Contains(err.Error(), "runs:/r1/other is not a model") {
 		t.Errorf("a folder without MLmodel: %v", err)
 	}
 	left, err := filepath.Glob(filepath.Join(cache, ".fetch-*"))
@@ -124,18 +124,18 @@ func TestFetchFollowsURIsAndCaches(t *testing.T) {
 func TestFetchTakesLocalFoldersAsTheyAre(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if _, err := Fetch(t.Context(), nil, dir, ""); mlflow.CodeOf(err) != mlflow.CodeResourceDoesNotExist {
+	if _, err := Fetch(t.Context(), nil, nil, dir, ""); mlflow.CodeOf(err) != mlflow.CodeResourceDoesNotExist {
 		t.Errorf("a folder that is no model: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, MLmodelFile), []byte("flavors: {crate: {}}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, uri := range []string{dir, "file://" + dir, filepath.Join(dir, MLmodelFile)} {
-		if got, err := Fetch(t.Context(), nil, uri, ""); err != nil || got != dir {
+		if got, err := Fetch(t.Context(), nil, nil, uri, ""); err != nil || got != dir {
 			t.Errorf("%s: %s, %v", uri, got, err)
 		}
 	}
-	if _, err := Fetch(t.Context(), nil, "models:/m/1", ""); err == nil || !strings.Contains(err.Error(), "needs a tracking server") {
+	if _, err := Fetch(t.Context(), nil, nil, "models:/m/1", ""); err == nil || !strings.Contains(err.Error(), "needs a tracking server") {
 		t.Errorf("without a client: %v", err)
 	}
 }

@@ -73,6 +73,7 @@ func TestJSONBodiesBecomeColumns(t *testing.T) {
 		`{"inputs": {"x": [1, 2], "y": ["a", "b"]}}`:                                         "frame2 x:integer=1,2 y:string=a,b",
 		`{"inputs": {"x": [1, 2], "y": ["a"]}}`:                                              "named0 x:integer=1,2 y:string=a",
 		`{"inputs": [1, 2, 3]}`:                                                              "vector3 :integer=1,2,3",
+		`{"dataframe_records": [0, 1, 2]}`:                                                   "vector3 :integer=0,1,2",
 		`{"inputs": 12}`:                                                                     "vector1 :integer=12",
 		`{"columns": ["x"], "data": [[1]]}`:                                                  "frame1 x:integer=1",
 		`[{"x": 1}, {"x": 2}]`:                                                               "frame2 x:integer=1,2",
@@ -471,6 +472,41 @@ func TestColumnsOfMissingValuesHaveTheTypeOfTheSignature(t *testing.T) {
 			if c := in.Columns[i]; c.Kind != want || c.Len() != rows {
 				t.Errorf("%q: column %s is %s of %d", body, c.Name, c.Kind, c.Len())
 			}
+		}
+	}
+}
+
+func TestWhatProgramsPutAroundABody(t *testing.T) {
+	t.Parallel()
+	const mark = "\xef\xbb\xbf"
+	for name, parse := range map[string]func() (*Input, error){
+		"JSON":           func() (*Input, error) { return ParseJSON([]byte(mark+`{"inputs": {"a": [1]}}`), nil, false) },
+		"JSON lines":     func() (*Input, error) { return ParseJSONLines([]byte(mark+`{"a": 1}`), nil) },
+		"CSV":            func() (*Input, error) { return ParseCSV([]byte(mark+"a\n1\n"), nil) },
+		"CSV of old Mac": func() (*Input, error) { return ParseCSV([]byte("a\r1\r"), nil) },
+		"V2": func() (*Input, error) {
+			in, _, err := ParseV2([]byte(mark+`{"inputs": [{"name": "a", "shape": [1], "datatype": "INT32", "data": [1]}]}`), nil)
+			return in, err
+		},
+	} {
+		in, err := parse()
+		if err != nil || dump(in) != "frame1 a:integer=1" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestColumnsThatRCannotHave(t *testing.T) {
+	t.Parallel()
+	long, wide := strings.Repeat("x", 10_001), strings.Repeat(",", 100_001)
+	for name, parse := range map[string]func() (*Input, error){
+		"JSON":     func() (*Input, error) { return ParseJSON([]byte(`{"inputs": {"`+long+`": [1]}}`), nil, false) },
+		"CSV":      func() (*Input, error) { return ParseCSV([]byte(long+"\n1\n"), nil) },
+		"CSV wide": func() (*Input, error) { return ParseCSV([]byte(wide+"\n"), nil) },
+	} {
+		_, err := parse()
+		if mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

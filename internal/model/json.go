@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,8 +35,21 @@ type Param struct {
 	Value *Column
 }
 
-// maxColumns bounds the columns of an input and the keys of an object.
-const maxColumns = 100_000
+// maxColumns bounds the columns of an input and the keys of an object, maxName the bytes of a column's name, as R does.
+const (
+	maxColumns = 100_000
+	maxName    = 10_000
+)
+
+func checkName(name string) error {
+	if len(name) > maxName {
+		return badInput("a column has a name of %d bytes; R takes at most %d", len(name), maxName)
+	}
+	return nil
+}
+
+// byteOrderMark is what some programs put before UTF-8.
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // inputFields are the keys of which a JSON body must have exactly one.
 var inputFields = []string{"dataframe_split", "dataframe_records", "instances", "inputs"}
@@ -60,7 +74,7 @@ func ParseJSON(body []byte, sig *Signature, bare bool) (in *Input, err error) {
 		return nil, badInput("the body is not UTF-8")
 	}
 	p := &parser{sig: sig}
-	s := &scanner{b: body}
+	s := &scanner{b: bytes.TrimPrefix(body, byteOrderMark)}
 	switch s.peek() {
 	case '[':
 		p.flexible(s)
@@ -130,7 +144,8 @@ func (p *parser) object(s *scanner, fields []field, bare bool) {
 				panic(badInput("dataframe_records must be a list of objects"))
 			}
 			p.flexible(in)
-			if !p.haveNames && p.in.Rows > 0 {
+			// A list of values, which R writes of a vector, is one.
+			if !p.haveNames && p.in.Rows > 0 && p.in.Shape != Vector {
 				panic(badInput("dataframe_records must be a list of objects"))
 			}
 		default:
@@ -172,6 +187,9 @@ func isSplit(fields []field) bool {
 func (p *parser) add(name string) *Column {
 	if len(p.in.Columns) >= maxColumns {
 		panic(badInput("more than %d columns", maxColumns))
+	}
+	if fault := checkName(name); fault != nil {
+		panic(fault)
 	}
 	c := &Column{Name: name}
 	p.in.Columns = append(p.in.Columns, c)
@@ -475,7 +493,7 @@ func ParseJSONLines(body []byte, sig *Signature) (in *Input, err error) {
 		return nil, badInput("the body is not UTF-8")
 	}
 	p := &parser{sig: sig}
-	s := &scanner{b: body}
+	s := &scanner{b: bytes.TrimPrefix(body, byteOrderMark)}
 	first := s.peek()
 	p.haveNames = first == '{'
 	for row := 0; s.peek() != 0 || s.i < len(s.b); row++ {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -15,7 +16,7 @@ func ParseV2(body []byte, sig *Signature) (in *Input, id string, err error) {
 	if !utf8.Valid(body) {
 		return nil, "", badInput("the body is not UTF-8")
 	}
-	s := &scanner{b: body}
+	s := &scanner{b: bytes.TrimPrefix(body, byteOrderMark)}
 	p := &parser{sig: sig}
 	if s.peek() != '{' {
 		return nil, "", badInput("the body is not a JSON object with the field \"inputs\"")
