@@ -193,10 +193,12 @@ func readDocuments(tx *sqldb.Tx, ids []int64) (docs map[int64]*document, missing
 
 // readRows fills empty documents from the rows of their runs.
 func readRows(tx *sqldb.Tx, ids []int64, docs map[int64]*document) error {
+	// What rows are scanned into is made once: a run may have thousands.
+	var id int64
+	var m docMetric
+	var v *float64
+	var text docValue
 	err := queryIn(tx, `select run_id, key_id, value, step, ts from latest where run_id `, ` order by run_id, key_id`, ids, func(rows *sqldb.Rows) error {
-		var id int64
-		var m docMetric
-		var v *float64
 		err := rows.Scan(&id, &m.key, &v, &m.step, &m.ts)
 		m.value = float(v)
 		docs[id].metrics = append(docs[id].metrics, m)
@@ -207,13 +209,11 @@ func readRows(tx *sqldb.Tx, ids []int64, docs map[int64]*document) error {
 	}
 	for _, table := range []string{"param", "tag"} {
 		err := queryIn(tx, `select run_id, key_id, value from `+table+` where run_id `, ` order by run_id, key_id`, ids, func(rows *sqldb.Rows) error {
-			var id int64
-			var v docValue
-			err := rows.Scan(&id, &v.key, &v.text)
+			err := rows.Scan(&id, &text.key, &text.text)
 			if d := docs[id]; table == "param" {
-				d.params = append(d.params, v)
+				d.params = append(d.params, text)
 			} else {
-				d.tags = append(d.tags, v)
+				d.tags = append(d.tags, text)
 			}
 			return err
 		})
@@ -288,7 +288,11 @@ func named(values []docValue, names map[int64]string) []mlflow.KeyValue {
 
 // namesIn gives the names of all keys in documents.
 func (s *Store) namesIn(tx *sqldb.Tx, docs map[int64]*document) (map[int64]string, error) {
-	names := make(map[int64]string)
+	most := 0
+	for _, d := range docs {
+		most = max(most, len(d.metrics)+len(d.params)+len(d.tags))
+	}
+	names := make(map[int64]string, most) // runs of one experiment have much the same keys
 	for _, d := range docs {
 		for _, m := range d.metrics {
 			names[m.key] = ""

@@ -33,7 +33,7 @@ func (s *Store) getHistory(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The first piece is read before anything is written, so that its error can still be answered.
-	piece, err := s.historyPiece(r.Context(), &q)
+	piece, err := s.historyPiece(r.Context(), &q, nil)
 	if err != nil {
 		api.WriteError(w, r, err)
 		return
@@ -65,12 +65,13 @@ func (s *Store) getHistory(w http.ResponseWriter, r *http.Request) {
 		if !piece.more || (q.limit > 0 && written >= q.limit) {
 			break
 		}
-		q.after = &piece.points[len(piece.points)-1]
+		last := piece.points[len(piece.points)-1]
+		q.after = &last
 		next := q
 		if q.limit > 0 {
 			next.limit = q.limit - written
 		}
-		if piece, err = s.historyPiece(r.Context(), &next); err != nil {
+		if piece, err = s.historyPiece(r.Context(), &next, piece.points[:0]); err != nil {
 			// The status is sent: an answer that ends in the middle of its JSON is the only sign left.
 			panic(http.ErrAbortHandler)
 		}
@@ -171,8 +172,8 @@ type piece struct {
 	more   bool // there are points behind them
 }
 
-// historyPiece reads the first points of what is left of a page.
-func (s *Store) historyPiece(ctx context.Context, q *historyQuery) (p piece, err error) {
+// historyPiece reads the first points of what is left of a page into buf.
+func (s *Store) historyPiece(ctx context.Context, q *historyQuery, buf []series.Point) (p piece, err error) {
 	limit := historyPiece
 	if q.limit > 0 {
 		limit = int(min(q.limit, historyPiece))
@@ -190,14 +191,15 @@ func (s *Store) historyPiece(ctx context.Context, q *historyQuery) (p piece, err
 		if err != nil || !ok {
 			return err
 		}
-		p, err = readHistory(tx, run, key, q.after, limit)
+		p, err = readHistory(tx, run, key, q.after, limit, buf)
 		return err
 	})
 	return p, err
 }
 
-// readHistory gives at most limit points behind after.
-func readHistory(tx *sqldb.Tx, run, key int64, after *series.Point, limit int) (p piece, err error) {
+// readHistory gives at most limit points behind after, in buf.
+func readHistory(tx *sqldb.Tx, run, key int64, after *series.Point, limit int, buf []series.Point) (p piece, err error) {
+	p.points = buf[:0]
 	sources, err := historySources(tx, run, key, after)
 	if err != nil {
 		return p, err

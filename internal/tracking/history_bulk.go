@@ -76,7 +76,7 @@ func (s *Store) GetHistoryBulk(ctx context.Context, req *HistoryBulkRequest) (*H
 		if len(resp.Metrics) >= limit {
 			return nil
 		}
-		p, err := readHistory(tx, run, key, nil, limit-len(resp.Metrics))
+		p, err := readHistory(tx, run, key, nil, limit-len(resp.Metrics), nil)
 		for _, point := range p.points {
 			resp.Metrics = append(resp.Metrics, withRun(req.MetricKey, runID, point))
 		}
