@@ -84,9 +84,11 @@ func (a *app) storeFlags(cmd *cobra.Command, uri, tracked *string, c *server.Con
 	f := cmd.Flags()
 	f.StringVar(uri, "backend-store-uri", "", "the store: a folder, sqlite:///file.db or postgresql://… (default ./mlruns)")
 	f.StringVar(&c.ArtifactsDestination, "artifacts-destination", "", "where its server keeps artifacts (default: the folder, or mlartifacts)")
+	f.StringVar(&c.DefaultArtifactRoot, "default-artifact-root", "", "where clients put artifacts by themselves, if its server was told so")
 	f.StringVar(tracked, "tracking-uri", "", "the same as --backend-store-uri, when it is a folder or a database")
 	env(cmd, "backend-store-uri", "MLFLOW_BACKEND_STORE_URI")
 	env(cmd, "artifacts-destination", "MLFLOW_ARTIFACTS_DESTINATION")
+	env(cmd, "default-artifact-root", "MLFLOW_DEFAULT_ARTIFACT_ROOT")
 	env(cmd, "tracking-uri", "MLFLOW_TRACKING_URI")
 }
 

@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/weir-ml/weir/internal/sqldb"
+	"github.com/weir-ml/weir/mlflow"
 )
 
 // openStore opens an existing store for maintenance, without listening, beside servers that work on it. The caller closes
@@ -55,6 +57,12 @@ func existingStore(config Config) (Store, error) {
 func (s *Server) findArtifacts(ctx context.Context) error {
 	if s.config.ArtifactsDestination != "" || s.store.Folder != "" {
 		return nil
+	}
+	if root := s.config.DefaultArtifactRoot; hasScheme(root) {
+		if _, local := mlflow.LocalPath(root); !local && !strings.HasPrefix(root, "mlflow-artifacts:") {
+			s.config.ArtifactsDestination = root // a bucket that clients write to without the server
+			return nil
+		}
 	}
 	places := []string{filepath.Join(s.config.Dir, "mlartifacts")}
 	if s.store.File != "" {
