@@ -1,6 +1,7 @@
 package artifact
 
 import (
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -65,8 +66,26 @@ func (b *beside) close() error {
 	return b.disk.close()
 }
 
-// keyOfOwner gives the key of the artifact URI of a run, a logged model or a model version, which may be beside the root.
+// ownProxy gives the part of a default artifact root like http://host:5000/api/2.0/mlflow-artifacts/artifacts/x in front of
+// the keys, "" for other roots. Clients upload to such a URI as it stands: it is this server's.
+func ownProxy(root string) string {
+	at := strings.Index(root+"/", proxyPath)
+	if at < 0 || (!strings.HasPrefix(root, "http://") && !strings.HasPrefix(root, "https://")) {
+		return ""
+	}
+	return root[:at] + proxyPath
+}
+
+// keyOfOwner gives the key of the artifact URI of a run, a logged model or a model version, which may be beside the root or
+// a URL of this server.
 func (s *Store) keyOfOwner(uri string) (string, error) {
+	if rest, found := strings.CutPrefix(uri, s.proxied); found && s.proxied != "" {
+		path, err := url.PathUnescape(rest)
+		if err != nil {
+			return "", errInvalidPath
+		}
+		return keyOfText(path)
+	}
 	key, err := s.keyOfURI(uri)
 	if err == nil || s.beside == nil {
 		return key, err

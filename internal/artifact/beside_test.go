@@ -133,3 +133,36 @@ func TestAnUnreachableFolderBesideTheRootIsNamed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// --default-artifact-root http://this-server/api/2.0/mlflow-artifacts/artifacts: clients upload to that URL as it stands.
+func TestAURLOfTheProxyIsTheRoot(t *testing.T) {
+	t.Parallel()
+	proxy := "http://host:5000/p/api/2.0/mlflow-artifacts/artifacts"
+	found := oneRun{run: proxy + "/1/R/artifacts", version: proxy + "/1/R/artifacts/model"}
+	s, server := serve(t, Options{Root: filepath.Join(t.TempDir(), "root"), Beside: proxy, Runs: found, Versions: found})
+	if a := request(t, http.MethodPut, server.URL+proxyBase+"/1/R/artifacts/a.txt", "hello", nil); a.status != http.StatusOK {
+		t.Fatal(a)
+	}
+	listed, err := s.ListRun(t.Context(), &mlflow.ListArtifactsRequest{RunID: "R"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]mlflow.FileInfo{{Path: "a.txt", FileSize: 5}}, listed.Files); diff != "" {
+		t.Error(diff)
+	}
+	for uri, want := range map[string]string{
+		proxy + "/1/a%20b/artifacts":                        "1/a b/artifacts",
+		proxy + "/../x":                                     "",
+		proxy + "/.weir/part":                               "",
+		strings.Replace(proxy, "host", "other", 1) + "/1/R": "",
+	} {
+		if got, err := s.keyOfOwner(uri); got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v", uri, got, err)
+		}
+	}
+	for _, root := range []string{"http://host/x", "s3://b/api/2.0/mlflow-artifacts/artifacts", "mlflow-artifacts:/", ""} {
+		if got := ownProxy(root); got != "" {
+			t.Errorf("%q: %q", root, got)
+		}
+	}
+}

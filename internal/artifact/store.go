@@ -24,6 +24,7 @@ type Store struct {
 	options Options
 	roots   []string // the root's absolute paths, as written and with its links resolved
 	beside  *beside  // nil when new experiments keep their files in the root
+	proxied string   // what URLs of this server's proxy begin with, when new experiments have those
 	log     *slog.Logger
 }
 
@@ -33,7 +34,7 @@ type Options struct {
 	// like, see openCloud.
 	Root string
 	// Beside is where new experiments put their files, when that is another place than Root. A local folder is opened for
-	// the runs and models that are there; anything else is left to clients.
+	// the runs and models that are there, and a URL of this server's proxy is Root; anything else is left to clients.
 	Beside string
 	// Cloud says how object stores are reached.
 	Cloud CloudOptions
@@ -78,7 +79,7 @@ func New(ctx context.Context, db *sqldb.DB, o Options) (*Store, error) {
 	} else if err := s.openFolder(o.Root); err != nil {
 		return nil, err
 	}
-	s.beside = newBeside(o.Beside, s.roots)
+	s.beside, s.proxied = newBeside(o.Beside, s.roots), ownProxy(o.Beside)
 	if s.log == nil {
 		s.log = slog.Default()
 	}
