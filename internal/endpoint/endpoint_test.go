@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -345,10 +346,32 @@ func TestColumnsReachRAsTheSignatureSays(t *testing.T) {
 
 // busy reports whether a worker has a job in hand.
 
-func TestPredictWritesWhatTheRouteAnswers(t *testing.T) {
+func TestPredictWritesWhatMLflowsCommandWrites(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Dir: filepath.Join(modelsDir, "lm"), Logger: slog.New(slog.DiscardHandler)}
 	var out bytes.Buffer
+	if err := Predict(t.Context(), cfg, strings.NewReader("wt,hp,qsec\n2.5,100,17\n"), "text/csv", &out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out.String(), `[2`) || !strings.HasSuffix(out.String(), "]") {
+		t.Errorf("a model for R alone: %s", out.String())
+	}
+
+	// Python's command wraps the predictions of the models that Python loads.
+	cfg.Dir = t.TempDir()
+	if err := os.CopyFS(cfg.Dir, os.DirFS(filepath.Join(modelsDir, "lm"))); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(cfg.Dir, "MLmodel")
+	mlmodel, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := strings.Replace(string(mlmodel), "flavors:\n", "flavors:\n  python_function:\n    loader_module: none\n", 1)
+	if err := os.WriteFile(file, []byte(with), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
 	if err := Predict(t.Context(), cfg, strings.NewReader("wt,hp,qsec\n2.5,100,17\n"), "text/csv", &out); err != nil {
 		t.Fatal(err)
 	}

@@ -175,7 +175,7 @@ func (e *Endpoint) parse(contentType string, body []byte, bare bool) (*model.Inp
 		return nil, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the charset %q is not supported; send UTF-8", charset)
 	}
 	switch media {
-	case "application/json":
+	case "application/json", "application/json-numpy-split":
 		return model.ParseJSON(body, e.model.Signature, bare)
 	case "text/csv":
 		return model.ParseCSV(body, e.model.Signature)
@@ -241,7 +241,8 @@ func writeError(w http.ResponseWriter, err *mlflow.Error) {
 }
 
 // Predict reads one input of the content type (application/json or text/csv), predicts in a pool of its own and writes
-// the answer that /invocations would give, or the bare predictions when cfg.Bare is set. It holds the input in memory.
+// the answer that MLflow's command writes: that of /invocations for a model that Python can load, the bare predictions
+// for one that only R can, and always when cfg.Bare is set. It holds the input in memory.
 func Predict(ctx context.Context, cfg Config, in io.Reader, contentType string, out io.Writer) (err error) {
 	if cfg.Workers == 0 {
 		cfg.Workers = 1
@@ -270,7 +271,8 @@ func Predict(ctx context.Context, cfg Config, in io.Reader, contentType string, 
 	if err := e.Ready(ctx); err != nil {
 		return err
 	}
-	answer, _, err := e.answer(ctx, input, cfg.Bare)
+	_, pythons := e.model.Flavors["python_function"]
+	answer, _, err := e.answer(ctx, input, cfg.Bare || !pythons)
 	if err != nil {
 		return err
 	}
