@@ -45,6 +45,9 @@ summary lists every location that is another one afterwards.`,
 			if to == "" {
 				to = server.ImportDestination(a.abs(args[0]))
 			}
+			if err := a.refuseOwnStore(args[0], to); err != nil {
+				return err
+			}
 			src, err := a.openSource(cmd.Context(), args[0], served)
 			if err != nil {
 				return err
@@ -78,6 +81,19 @@ summary lists every location that is another one afterwards.`,
 	f.BoolVar(&a.asJSON, "json", false, "print the summary as JSON")
 	env(cmd, "artifacts-destination", "MLFLOW_ARTIFACTS_DESTINATION")
 	return cmd
+}
+
+// refuseOwnStore says how a folder that is a store of Weir's goes into another one. It may hold MLflow's file tree too, but
+// what came after that was imported is not in the tree.
+func (a *app) refuseOwnStore(uri, to string) error {
+	from, err := server.ParseStore(uri, a.Dir)
+	if err != nil || from.Folder == "" || !isFile(from.Database()) {
+		return nil
+	}
+	if target, err := server.ParseStore(to, a.Dir); err == nil && target == from {
+		return nil
+	}
+	return fmt.Errorf("%s %w", uri, transfer.ErrOwnStore)
 }
 
 // openSource opens what `weir import` names.

@@ -68,7 +68,7 @@ func (r *Report) note(format string, args ...any) {
 }
 
 func (r *Report) rewrite(what, from, to string) {
-	if from != to {
+	if from != to && from != "" { // where nothing was said, nothing is rewritten
 		r.do(func() { r.Rewrites = append(r.Rewrites, Rewrite{what, from, to}) })
 	}
 }

@@ -27,6 +27,9 @@ type Database struct {
 // foreignWorkspace is the one workspace that is imported; MLflow 3.10 and later can have more.
 const foreignWorkspace = "default"
 
+// ErrOwnStore says of a store how it goes into another one.
+var ErrOwnStore = errors.New("is a store of Weir's: write it to an archive with `weir export`, which `weir import` brings into another one")
+
 // OpenDatabase opens the database at uri for reading. Proxied is the folder in which MLflow's server kept the artifacts
 // that it served; a relative one, mlartifacts when empty, is looked for beside a SQLite file.
 func OpenDatabase(ctx context.Context, uri, proxied string) (*Database, error) {
@@ -50,6 +53,9 @@ func OpenDatabase(ctx context.Context, uri, proxied string) (*Database, error) {
 	}
 	if err := db.Read(ctx, d.readColumns); err != nil {
 		return nil, errors.Join(err, db.Close())
+	}
+	if d.columns["experiment"] != nil && d.columns["run_doc"] != nil {
+		return nil, errors.Join(fmt.Errorf("%s %w", d.name, ErrOwnStore), db.Close())
 	}
 	if d.columns["experiments"] == nil || d.columns["runs"] == nil || d.columns["alembic_version"] == nil {
 		return nil, errors.Join(fmt.Errorf("%s is not a database of MLflow's", d.name), db.Close())

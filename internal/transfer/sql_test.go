@@ -2,6 +2,7 @@ package transfer_test
 
 import (
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -222,7 +223,14 @@ func TestOtherDatabasesAreRefused(t *testing.T) {
 	db := must[*sqldb.DB](t)(sqldb.OpenFile(t.Context(), path))
 	newWorld(t, db, t.TempDir())
 	_, err := transfer.OpenDatabase(t.Context(), "sqlite:///"+path, "")
-	if err == nil || !strings.Contains(err.Error(), "is not a database of MLflow's") {
+	if !errors.Is(err, transfer.ErrOwnStore) {
+		t.Errorf("error %v", err)
+	}
+	other := filepath.Join(t.TempDir(), "other.db")
+	db = must[*sqldb.DB](t)(sqldb.OpenFile(t.Context(), other))
+	fill(t, db, []string{`create table experiments (x integer)`})
+	db.Close()
+	if _, err := transfer.OpenDatabase(t.Context(), other, ""); err == nil || !strings.Contains(err.Error(), "is not a database of MLflow's") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := transfer.OpenDatabase(t.Context(), "sqlite:///"+path+".not", ""); err == nil {
