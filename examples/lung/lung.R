@@ -6,7 +6,8 @@ library(survival)
 library(ggplot2)
 
 folds <- mlflow_param("folds", 10L, "integer")
-mlflow_set_experiment("lung")
+# `weir run` has opened a run already, in the experiment of its flag --experiment-name.
+if (!nzchar(Sys.getenv("MLFLOW_RUN_ID"))) mlflow_set_experiment("lung")
 
 patients <- survival::lung
 patients$sex <- factor(patients$sex, 1:2, c("male", "female"))
@@ -36,7 +37,7 @@ out_of_fold <- function(formula) {
 }
 
 curve <- function(fit) {
-  s <- summary(fit)
+  s <- summary(fit, times = c(0, sort(unique(fit$time)))) # from the start on, when all are alive
   data.frame(time = s$time, survival = s$surv, lower = s$lower, upper = s$upper, group = sub(".*=", "", s$strata))
 }
 

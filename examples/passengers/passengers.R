@@ -6,7 +6,8 @@ library(forecast)
 library(ggplot2)
 
 horizon <- mlflow_param("horizon", 24L, "integer")
-mlflow_set_experiment("passengers")
+# `weir run` has opened a run already, in the experiment of its flag --experiment-name.
+if (!nzchar(Sys.getenv("MLFLOW_RUN_ID"))) mlflow_set_experiment("passengers")
 
 series <- datasets::AirPassengers
 train <- head(series, length(series) - horizon)

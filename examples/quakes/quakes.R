@@ -6,7 +6,8 @@ library(mgcv)
 library(ggplot2)
 
 holdout <- mlflow_param("holdout", 0.2, "numeric")
-mlflow_set_experiment("quakes")
+# `weir run` has opened a run already, in the experiment of its flag --experiment-name.
+if (!nzchar(Sys.getenv("MLFLOW_RUN_ID"))) mlflow_set_experiment("quakes")
 
 set.seed(7)
 held_out <- sample(nrow(quakes), round(holdout * nrow(quakes)))

@@ -7,7 +7,8 @@ library(lme4)
 library(ggplot2)
 
 data(sleepstudy, package = "lme4")
-mlflow_set_experiment("sleep")
+# `weir run` has opened a run already, in the experiment of its flag --experiment-name.
+if (!nzchar(Sys.getenv("MLFLOW_RUN_ID"))) mlflow_set_experiment("sleep")
 
 formulas <- list(
   intercept = Reaction ~ Days + (1 | Subject),

@@ -51,7 +51,8 @@ data_digest <- function(df) {
 
 #' @export
 print.mlflow_dataset <- function(x, ...) {
-  cat("<mlflow_dataset> ", x$name, " (", x$digest, ") ", x$profile, "\n", sep = "")
+  size <- json_parse(x$profile)
+  cat("<mlflow_dataset> ", x$name, ": ", size$num_rows, " rows, ", size$num_elements, " values (digest ", x$digest, ")\n", sep = "")
   invisible(x)
 }
 

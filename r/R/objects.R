@@ -104,6 +104,11 @@ count_rows <- function(column) {
   if (is.data.frame(cell)) nrow(cell) else 0L
 }
 
+count_text <- function(column, what) {
+  n <- count_rows(column)
+  paste0(n, " ", what, if (n != 1L) "s")
+}
+
 duration_text <- function(start, end) {
   if (is.na(start)) return("")
   seconds <- as.numeric(difftime(if (is.na(end)) Sys.time() else end, start, units = "secs"))
@@ -119,6 +124,9 @@ known_ui <- function(path) {
   if (grepl("^https?://", uri)) paste0(sub("/+$", "", uri), path) else NULL
 }
 
+# The server of a folder lets a browser in by a link that works once.
+page_hint <- function(what) paste0("mlflow_ui(", what, ") opens it")
+
 #' @export
 print.mlflow_run <- function(x, ...) {
   if (length(x$run_id) != 1L) return(NextMethod())
@@ -128,12 +136,12 @@ print.mlflow_run <- function(x, ...) {
   line("status", paste0(x$status, if (identical(x$lifecycle_stage, "deleted")) " (deleted)"))
   line("started", paste0(format(x$start_time), ", ", duration_text(x$start_time, x$end_time)))
   line("experiment", x$experiment_id)
-  line("logged", sprintf(
-    "%d metrics, %d params, %d tags",
-    count_rows(x$metrics), count_rows(x$params), count_rows(x$tags)
+  line("logged", paste(
+    count_text(x$metrics, "metric"), count_text(x$params, "param"), count_text(x$tags, "tag"),
+    sep = ", "
   ))
   line("artifacts", x$artifact_uri)
-  line("page", known_ui(ui_path_run(x$experiment_id, x$run_id)))
+  line("page", known_ui(ui_path_run(x$experiment_id, x$run_id)) %||% page_hint("run"))
   invisible(x)
 }
 
@@ -146,7 +154,7 @@ print.mlflow_experiment <- function(x, ...) {
   line("created", format(milliseconds_to_date(x$creation_time)))
   line("tags", as.character(count_rows(x$tags)))
   line("artifacts", x$artifact_location)
-  line("page", known_ui(paste0("/#/experiments/", x$experiment_id)))
+  line("page", known_ui(paste0("/#/experiments/", x$experiment_id)) %||% page_hint("experiment"))
   invisible(x)
 }
 
