@@ -76,89 +76,84 @@ func (w *backupWriter) write(ctx context.Context) error {
 // batch whole.
 func TestABackupUnderLoadHasWhatWasAcknowledgedBeforeIt(t *testing.T) {
 	t.Parallel()
-	for name, uri := range map[string]func(t *testing.T) string{
-		"sqlite":   func(*testing.T) string { return "sqlite:///runs.db" },
-		"postgres": func(t *testing.T) string { return sqldbtest.PostgresURI(t) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := storeDir(t)
-			store := []string{"--backend-store-uri", uri(t), "--artifacts-destination", "files"}
-			url, _ := serveProcess(t, dir, store...)
-			writers := make([]*backupWriter, backupWriters)
-			ctx, stop := context.WithCancel(t.Context())
-			defer stop()
-			var wg sync.WaitGroup
-			for i := range writers {
-				c := impatient(t, url)
-				run, err := c.CreateRun(t.Context(), &mlflow.CreateRunRequest{RunName: fmt.Sprint("writer ", i)})
-				if err != nil {
-					t.Fatal(err)
-				}
-				w := &backupWriter{c: c, url: url, run: run.Info}
-				writers[i] = w
-				wg.Go(func() {
-					if err := w.write(ctx); err != nil {
-						t.Error(err)
-					}
-				})
+	sqldbtest.EachURI(t, func(t *testing.T, uri string) {
+		t.Parallel()
+		dir := storeDir(t)
+		store := []string{"--backend-store-uri", uri, "--artifacts-destination", "files"}
+		url, _ := serveProcess(t, dir, store...)
+		writers := make([]*backupWriter, backupWriters)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var wg sync.WaitGroup
+		for i := range writers {
+			c := impatient(t, url)
+			run, err := c.CreateRun(t.Context(), &mlflow.CreateRunRequest{RunName: fmt.Sprint("writer ", i)})
+			if err != nil {
+				t.Fatal(err)
 			}
-			waitUntil(t, "every client has written 30 batches", func() bool {
-				for _, w := range writers {
-					if w.acked.Load() < 30 {
-						return false
-					}
+			w := &backupWriter{c: c, url: url, run: run.Info}
+			writers[i] = w
+			wg.Go(func() {
+				if err := w.write(ctx); err != nil {
+					t.Error(err)
 				}
-				return true
 			})
-			before, files := make([]int64, len(writers)), make([]int64, len(writers))
-			for i, w := range writers {
-				before[i], files[i] = w.acked.Load(), w.files.Load()
+		}
+		waitUntil(t, "every client has written 30 batches", func() bool {
+			for _, w := range writers {
+				if w.acked.Load() < 30 {
+					return false
+				}
 			}
-			backup := filepath.Join(dir, "backup")
-			if out, err := weir(t, dir, append([]string{"db", "backup", backup, "--artifacts"}, store...)...).CombinedOutput(); err != nil {
-				t.Fatalf("backup: %v\n%s", err, out)
-			}
-			moved := int64(0)
-			for i, w := range writers {
-				moved += w.acked.Load() - before[i]
-			}
-			if moved == 0 {
-				t.Error("nobody wrote during the backup: nothing was tested")
-			}
-			stop()
-			wg.Wait()
+			return true
+		})
+		before, files := make([]int64, len(writers)), make([]int64, len(writers))
+		for i, w := range writers {
+			before[i], files[i] = w.acked.Load(), w.files.Load()
+		}
+		backup := filepath.Join(dir, "backup")
+		if out, err := weir(t, dir, append([]string{"db", "backup", backup, "--artifacts"}, store...)...).CombinedOutput(); err != nil {
+			t.Fatalf("backup: %v\n%s", err, out)
+		}
+		moved := int64(0)
+		for i, w := range writers {
+			moved += w.acked.Load() - before[i]
+		}
+		if moved == 0 {
+			t.Error("nobody wrote during the backup: nothing was tested")
+		}
+		stop()
+		wg.Wait()
 
-			var dumps []string
-			for kind, target := range map[string]string{"folder": filepath.Join(dir, "restored"), "postgres": sqldbtest.PostgresURI(t)} {
-				restored := []string{"--backend-store-uri", target, "--artifacts-destination", filepath.Join(dir, "files-"+kind)}
-				if out, err := weir(t, dir, append([]string{"db", "restore", backup}, restored...)...).CombinedOutput(); err != nil {
-					t.Fatalf("restore into %s: %v\n%s", kind, err, out)
-				}
-				if out, err := weir(t, dir, append([]string{"db", "check", "--artifacts"}, restored...)...).CombinedOutput(); err != nil {
-					t.Errorf("check of %s: %v\n%s", kind, err, out)
-				}
-				url, _ := serveProcess(t, dir, restored...)
-				c := client(t, url)
-				var all []string
-				for i, w := range writers {
-					n := checkBackedUp(t, c, w.run.RunID, before[i])
-					all = append(all, fmt.Sprintf("%s %d", w.run.RunID, n))
-					for n := int64(10); n <= files[i]; n += 10 {
-						body := get(t, fmt.Sprintf("%s/api/2.0/mlflow-artifacts/artifacts/0/%s/artifacts/d/%d.txt", url, w.run.RunID, n))
-						if int64(len(body)) != n {
-							t.Errorf("file %d of writer %d has %d bytes", n, i, len(body))
-						}
+		var dumps []string
+		for kind, target := range map[string]string{"folder": filepath.Join(dir, "restored"), "postgres": sqldbtest.PostgresURI(t)} {
+			restored := []string{"--backend-store-uri", target, "--artifacts-destination", filepath.Join(dir, "files-"+kind)}
+			if out, err := weir(t, dir, append([]string{"db", "restore", backup}, restored...)...).CombinedOutput(); err != nil {
+				t.Fatalf("restore into %s: %v\n%s", kind, err, out)
+			}
+			if out, err := weir(t, dir, append([]string{"db", "check", "--artifacts"}, restored...)...).CombinedOutput(); err != nil {
+				t.Errorf("check of %s: %v\n%s", kind, err, out)
+			}
+			url, _ := serveProcess(t, dir, restored...)
+			c := client(t, url)
+			var all []string
+			for i, w := range writers {
+				n := checkBackedUp(t, c, w.run.RunID, before[i])
+				all = append(all, fmt.Sprintf("%s %d", w.run.RunID, n))
+				for n := int64(10); n <= files[i]; n += 10 {
+					body := get(t, fmt.Sprintf("%s/api/2.0/mlflow-artifacts/artifacts/0/%s/artifacts/d/%d.txt", url, w.run.RunID, n))
+					if int64(len(body)) != n {
+						t.Errorf("file %d of writer %d has %d bytes", n, i, len(body))
 					}
 				}
-				sort.Strings(all)
-				dumps = append(dumps, strings.Join(all, "\n"))
 			}
-			if diff := cmp.Diff(dumps[0], dumps[1]); diff != "" {
-				t.Errorf("the two restored stores differ: %s", diff)
-			}
-		})
-	}
+			sort.Strings(all)
+			dumps = append(dumps, strings.Join(all, "\n"))
+		}
+		if diff := cmp.Diff(dumps[0], dumps[1]); diff != "" {
+			t.Errorf("the two restored stores differ: %s", diff)
+		}
+	})
 }
 
 // checkBackedUp looks at the run of one writer and gives how many batches it has.

@@ -21,77 +21,72 @@ import (
 // nothing of the deleted runs is left, everything else is whole, and no client has noticed.
 func TestAGCThatIsKilledGoesOn(t *testing.T) {
 	t.Parallel()
-	for name, uri := range map[string]func(t *testing.T) string{
-		"sqlite":   func(*testing.T) string { return "sqlite:///runs.db" },
-		"postgres": func(t *testing.T) string { return sqldbtest.PostgresURI(t) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := storeDir(t)
-			store := []string{"--backend-store-uri", uri(t), "--artifacts-destination", "files"}
-			url, _ := serveProcess(t, dir, store...)
-			const runs = 240
-			kept := fillForGC(t, url, runs)
+	sqldbtest.EachURI(t, func(t *testing.T, uri string) {
+		t.Parallel()
+		dir := storeDir(t)
+		store := []string{"--backend-store-uri", uri, "--artifacts-destination", "files"}
+		url, _ := serveProcess(t, dir, store...)
+		const runs = 240
+		kept := fillForGC(t, url, runs)
 
-			ctx, stop := context.WithCancel(t.Context())
-			defer stop()
-			var wg sync.WaitGroup
-			var mu sync.Mutex
-			var took []time.Duration
-			for n := range 4 {
-				wg.Go(func() {
-					c := impatient(t, url)
-					for i := int64(1); ctx.Err() == nil; i++ {
-						began := time.Now()
-						err := c.LogMetric(t.Context(), &mlflow.LogMetricRequest{RunID: kept[n], Key: "beside", Value: mlflow.Float(i), Timestamp: i, Step: i})
-						if err != nil {
-							t.Errorf("a write beside a gc: %v", err)
-							return
-						}
-						mu.Lock()
-						took = append(took, time.Since(began))
-						mu.Unlock()
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		var took []time.Duration
+		for n := range 4 {
+			wg.Go(func() {
+				c := impatient(t, url)
+				for i := int64(1); ctx.Err() == nil; i++ {
+					began := time.Now()
+					err := c.LogMetric(t.Context(), &mlflow.LogMetricRequest{RunID: kept[n], Key: "beside", Value: mlflow.Float(i), Timestamp: i, Step: i})
+					if err != nil {
+						t.Errorf("a write beside a gc: %v", err)
+						return
 					}
-				})
-			}
-			killed := 0
-			for range 12 {
-				gc := weir(t, dir, append([]string{"gc"}, store...)...)
-				if err := gc.Start(); err != nil {
-					t.Fatal(err)
+					mu.Lock()
+					took = append(took, time.Since(began))
+					mu.Unlock()
 				}
-				time.Sleep(time.Duration(100+rand.IntN(400)) * time.Millisecond)
-				if gc.Process.Kill() == nil && gc.Wait() != nil {
-					killed++
-				}
+			})
+		}
+		killed := 0
+		for range 12 {
+			gc := weir(t, dir, append([]string{"gc"}, store...)...)
+			if err := gc.Start(); err != nil {
+				t.Fatal(err)
 			}
-			out, err := weir(t, dir, append([]string{"gc"}, store...)...).CombinedOutput()
-			if err != nil {
-				t.Fatalf("the last gc: %v\n%s", err, out)
+			time.Sleep(time.Duration(100+rand.IntN(400)) * time.Millisecond)
+			if gc.Process.Kill() == nil && gc.Wait() != nil {
+				killed++
 			}
-			stop()
-			wg.Wait()
-			if killed == 0 {
-				t.Error("no gc was killed: nothing was tested")
-			}
-			slices.Sort(took)
-			t.Logf("%d gcs were killed; %d writes beside them, p99 %v; %s", killed, len(took), took[len(took)*99/100], lastLine(out))
+		}
+		out, err := weir(t, dir, append([]string{"gc"}, store...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("the last gc: %v\n%s", err, out)
+		}
+		stop()
+		wg.Wait()
+		if killed == 0 {
+			t.Error("no gc was killed: nothing was tested")
+		}
+		slices.Sort(took)
+		t.Logf("%d gcs were killed; %d writes beside them, p99 %v; %s", killed, len(took), took[len(took)*99/100], lastLine(out))
 
-			if out, err := weir(t, dir, append([]string{"db", "check", "--artifacts", "--json"}, store...)...).CombinedOutput(); err != nil ||
-				!strings.Contains(string(out), `"unfinished": 0`) || !strings.Contains(string(out), fmt.Sprintf(`"runs": %d`, len(kept))) {
-				t.Errorf("check: %v\n%s", err, out)
+		if out, err := weir(t, dir, append([]string{"db", "check", "--artifacts", "--json"}, store...)...).CombinedOutput(); err != nil ||
+			!strings.Contains(string(out), `"unfinished": 0`) || !strings.Contains(string(out), fmt.Sprintf(`"runs": %d`, len(kept))) {
+			t.Errorf("check: %v\n%s", err, out)
+		}
+		folders, err := os.ReadDir(filepath.Join(dir, "files", "0"))
+		if err != nil || len(folders) != len(kept) {
+			t.Errorf("the files of %d runs are there, %d runs stay: %v", len(folders), len(kept), err)
+		}
+		for _, id := range kept {
+			if got := get(t, url+"/get-artifact?path=a.txt&run_id="+id); string(got) != id {
+				t.Errorf("run %s has the file %q", id, got)
 			}
-			folders, err := os.ReadDir(filepath.Join(dir, "files", "0"))
-			if err != nil || len(folders) != len(kept) {
-				t.Errorf("the files of %d runs are there, %d runs stay: %v", len(folders), len(kept), err)
-			}
-			for _, id := range kept {
-				if got := get(t, url+"/get-artifact?path=a.txt&run_id="+id); string(got) != id {
-					t.Errorf("run %s has the file %q", id, got)
-				}
-			}
-		})
-	}
+		}
+	})
 }
 
 func lastLine(out []byte) string {

@@ -23,47 +23,42 @@ import (
 // the other one, on PostgreSQL and on one SQLite file. Meanwhile all of them try to make the same experiments.
 func TestTwoServersOnOneStoreServeSixteenClients(t *testing.T) {
 	t.Parallel()
-	for name, uri := range map[string]func(t *testing.T) string{
-		"sqlite":   func(*testing.T) string { return "sqlite:///shared.db" },
-		"postgres": func(t *testing.T) string { return sqldbtest.PostgresURI(t) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := storeDir(t)
-			store := uri(t)
-			var urls [2]string
-			for i := range urls {
-				urls[i], _ = serveProcess(t, dir, "--backend-store-uri", store, "--artifacts-destination", "files")
-			}
-			const clients, rounds = 16, 20
-			made := make([]int, rounds) // how many made each experiment
-			var mu sync.Mutex
-			var wg sync.WaitGroup
-			for n := range clients {
-				wg.Go(func() {
-					writer, reader := client(t, urls[n%2]), client(t, urls[(n+1)%2])
-					for i := range rounds {
-						won, err := writeAndRead(t.Context(), writer, reader, n, i)
-						if err != nil {
-							t.Errorf("client %d, round %d: %v", n, i, err)
-							return
-						}
-						if won {
-							mu.Lock()
-							made[i]++
-							mu.Unlock()
-						}
+	sqldbtest.EachURI(t, func(t *testing.T, uri string) {
+		t.Parallel()
+		dir := storeDir(t)
+		store := uri
+		var urls [2]string
+		for i := range urls {
+			urls[i], _ = serveProcess(t, dir, "--backend-store-uri", store, "--artifacts-destination", "files")
+		}
+		const clients, rounds = 16, 20
+		made := make([]int, rounds) // how many made each experiment
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for n := range clients {
+			wg.Go(func() {
+				writer, reader := client(t, urls[n%2]), client(t, urls[(n+1)%2])
+				for i := range rounds {
+					won, err := writeAndRead(t.Context(), writer, reader, n, i)
+					if err != nil {
+						t.Errorf("client %d, round %d: %v", n, i, err)
+						return
 					}
-				})
-			}
-			wg.Wait()
-			for i, n := range made {
-				if n != 1 {
-					t.Errorf("experiment %d was made by %d clients", i, n)
+					if won {
+						mu.Lock()
+						made[i]++
+						mu.Unlock()
+					}
 				}
+			})
+		}
+		wg.Wait()
+		for i, n := range made {
+			if n != 1 {
+				t.Errorf("experiment %d was made by %d clients", i, n)
 			}
-		})
-	}
+		}
+	})
 }
 
 // writeAndRead makes an experiment, unless another client was faster, and a run in it, and reads back what it wrote. A

@@ -73,6 +73,16 @@ func (g *gc) candidate(tx *sqldb.Tx, kind int, id int64, lock bool) (c candidate
 	return c, err == nil, err
 }
 
+// admit reads a row and tells whether it may go.
+func (g *gc) admit(tx *sqldb.Tx, kind int, id int64, lock bool) (d doomed, goes bool, err error) {
+	c, ok, err := g.candidate(tx, kind, id, lock)
+	if err != nil || !ok {
+		return d, false, err
+	}
+	goes, err = g.judge(tx, c)
+	return c.doomed, goes, err
+}
+
 // judge tells whether a candidate may go. What it finds that must stay is noted.
 func (g *gc) judge(tx *sqldb.Tx, c candidate) (goes bool, err error) {
 	gone := c.deleted && c.at <= g.before
@@ -125,19 +135,12 @@ func (g *gc) preview(ctx context.Context, kind int, list []int64) error {
 	err := g.s.db.Read(ctx, func(tx *sqldb.Tx) error {
 		found = nil
 		for _, id := range list {
-			c, ok, err := g.candidate(tx, kind, id, false)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				continue
-			}
-			goes, err := g.judge(tx, c)
+			d, goes, err := g.admit(tx, kind, id, false)
 			if err != nil {
 				return err
 			}
 			if goes {
-				found = append(found, c.doomed)
+				found = append(found, d)
 			}
 		}
 		return nil
@@ -158,24 +161,17 @@ func (g *gc) take(ctx context.Context, kind int, list []int64) (taken []doomed, 
 		for len(rest) > 0 && (len(rest) == len(list) || !late()) {
 			id := rest[0]
 			rest = rest[1:]
-			c, ok, err := g.candidate(tx, kind, id, true)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				continue
-			}
-			goes, err := g.judge(tx, c)
+			d, goes, err := g.admit(tx, kind, id, true)
 			if err != nil {
 				return err
 			}
 			if !goes {
 				continue
 			}
-			if err := g.doom(ctx, tx, c.doomed); err != nil {
+			if err := g.doom(ctx, tx, d); err != nil {
 				return err
 			}
-			taken = append(taken, c.doomed)
+			taken = append(taken, d)
 		}
 		return nil
 	})
