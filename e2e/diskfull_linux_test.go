@@ -72,6 +72,17 @@ func TestDiskFull(t *testing.T) {
 		}
 	}
 	check("while the disk is full")
+	// A backup that does not fit fails, and leaves nothing that could be taken for one.
+	out, err := weir(t, dir, "db", "backup", filepath.Join(disk, "backup"), "--backend-store-uri", database).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "full") {
+		t.Errorf("a backup onto the full disk: %v\n%s", err, out)
+	}
+	if left, err := filepath.Glob(filepath.Join(disk, "backup*")); err != nil || len(left) > 0 {
+		t.Errorf("the backup left %v, %v", left, err)
+	}
+	if out, err := weir(t, dir, "db", "backup", filepath.Join(dir, "backup"), "--backend-store-uri", database).CombinedOutput(); err != nil {
+		t.Errorf("a backup of the full disk onto another one: %v\n%s", err, out)
+	}
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}

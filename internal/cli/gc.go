@@ -27,7 +27,8 @@ artifacts. It works on the store itself, beside a server that runs on it or with
 clients do not notice it. When it is broken off, the next one goes on where it stopped.
 
 Without ids, everything that is deleted goes. With --run-ids, --experiment-ids or --logged-model-ids only what they name
-goes, an experiment with all that is in it; what is not deleted is refused, and then nothing is removed.
+goes, an experiment with all that is in it; what is not deleted is refused, and then nothing is removed. A SQLite file
+keeps its size: the room is used again.
 
 Only files below the artifact root go, and only from folders that are named for their run or model; the summary lists
 what was left. What a version of a registered model has its files in stays, unless --include-registered is given.`,
