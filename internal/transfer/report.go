@@ -60,7 +60,8 @@ func (r *Report) do(fn func()) {
 }
 
 func (r *Report) fault(where string, err error) {
-	r.do(func() { r.Faults = append(r.Faults, Fault{where, err.Error()}) })
+	why := strings.TrimPrefix(err.Error(), where+": ")
+	r.do(func() { r.Faults = append(r.Faults, Fault{where, why}) })
 }
 
 func (r *Report) note(format string, args ...any) {
