@@ -302,6 +302,9 @@ func (p *parser) checkLeft(start int, left token) error {
 	case left.kind == tokJunk:
 		return p.junk(left)
 	case left.kind == tokPath || left.kind == tokText && left.raw[0] == '"':
+		if after.kind == tokCompare && !p.g.bareText && (p.tokens[p.i+1].is("TRUE") || p.tokens[p.i+1].is("FALSE")) {
+			return p.junkSince(start) // no clause has such a value, whatever its key
+		}
 		if after.kind == tokCompare || p.atWordOp() {
 			return nil
 		}

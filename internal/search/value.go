@@ -148,6 +148,9 @@ func (p *parser) onlyLists(t token) error {
 func (p *parser) badList(open token) error {
 	p.i--
 	t := p.peek()
+	if t.punct(",") {
+		return p.fail(t.pos, "While parsing a list in the query, expected a non-empty list of string values, but got ill-formed list.")
+	}
 	end := t.end
 	for _, k := range p.tokens[p.i:] {
 		if end = k.end; k.punct(")") || k.kind == tokEnd {
