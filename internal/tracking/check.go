@@ -1,6 +1,7 @@
 package tracking
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -54,7 +55,9 @@ func Check(ctx context.Context, db *sqldb.DB, found func(what string)) (n CheckC
 				return err
 			}
 			c := &headCheck{tx: tx, runs: runs, found: func(what string) { faults = append(faults, what) }}
-			err = c.run()
+			if err = c.run(); err == nil {
+				err = c.checkDocuments()
+			}
 			metrics, points = int64(len(c.heads)), c.points
 			return err
 		})
@@ -178,6 +181,46 @@ func (c *headCheck) run() error {
 	for at := range seen {
 		if _, has := c.heads[at]; !has && names[at.run] != "" {
 			c.found(fmt.Sprintf("run %s has points of metric %s and shows none", names[at.run], c.keyName(at.key)))
+		}
+	}
+	return nil
+}
+
+// checkDocuments compares the documents from which searches are answered with what they are made of.
+func (c *headCheck) checkDocuments() error {
+	stored := make(map[int64][]byte)
+	low, high := c.bounds()
+	rows, err := c.tx.Query(`select run_id, data from run_doc where run_id between $1 and $2`, low, high)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var data []byte
+		if err := rows.Scan(&id, &data); err != nil {
+			return err
+		}
+		stored[id] = data
+	}
+	if err := rows.Close(); err != nil {
+		return err
+	}
+	docs := make(map[int64]*document)
+	var ids []int64
+	for _, r := range c.runs {
+		if stored[r.id] != nil {
+			ids = append(ids, r.id)
+			docs[r.id] = &document{}
+		}
+	}
+	if err := readRows(c.tx, ids, docs); err != nil {
+		return err
+	}
+	for _, r := range c.runs {
+		// One of an older version is as good as none.
+		if data := stored[r.id]; len(data) > 0 && data[0] == docVersion && !bytes.Equal(docs[r.id].encode(), data) {
+			c.found(fmt.Sprintf("run %s has a document that is not what its rows say", r.uuid))
 		}
 	}
 	return nil

@@ -30,6 +30,10 @@ func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
 			s.metric(odd, "late", 1, 5, 5)
 			s.metric(odd, "late", 2, 1, 1)
 		}
+		documented := s.fullRun("0")
+		if err := s.store.BuildDocument(t.Context(), documented); err != nil {
+			t.Fatal(err)
+		}
 		check := func() (faults []string, n tracking.CheckCounts) {
 			n, err := tracking.Check(t.Context(), db, func(what string) { faults = append(faults, what) })
 			if err != nil {
@@ -38,7 +42,7 @@ func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
 			return faults, n
 		}
 		faults, n := check()
-		if want := (tracking.CheckCounts{Experiments: 1, Runs: 4, LoggedModels: 1, Metrics: 9, Points: 3*601 + 16}); len(faults) > 0 || n != want {
+		if want := (tracking.CheckCounts{Experiments: 1, Runs: 5, LoggedModels: 1, Metrics: 11, Points: 4*601 + 16}); len(faults) > 0 || n != want {
 			t.Errorf("%q, %s", faults, cmp.Diff(want, n))
 		}
 		for _, damage := range []struct{ sql, want string }{
@@ -48,6 +52,7 @@ func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
 			{`delete from tail where key_id in (select id from key where name = 'same')`, "shows a value of metric same, which has no points"},
 			{`update seg set vmax = -1`, "another summary"},
 			{`update seg set data = $1`, "cannot be read"},
+			{`update param set value = 'changed' where run_id in (select run_id from run_doc)`, "has a document that is not what its rows say"},
 			{`insert into param (run_id, key_id, value) values (999, 1, 'x')`, "rows of param belong to no run"},
 			{`update run set exp_id = (select max(id) from experiment)`, "have a name that is not one of their experiment's"},
 			{`delete from dataset`, "uses of datasets name no dataset"},
