@@ -105,7 +105,7 @@ demo: setup-demo ## train, track, register and serve diamond prices with R, with
 
 # --- tests --------------------------------------------------------------------------------------------------------
 
-.PHONY: test race e2e chaos fuzz clients test-r test-web browser lint fmt gen verify bench
+.PHONY: test race e2e chaos fuzz clients test-r test-web browser lint lint-all fmt gen verify bench
 test: setup ## install what is missing and run every test
 	@$(MAKE) --no-print-directory -j3 -Otarget ui clients-tools
 	@$(MAKE) --no-print-directory build r
@@ -182,6 +182,9 @@ lint: ## vet, format, unused dependencies
 	go vet ./...
 	@test -z "$$(gofmt -l cmd internal mlflow e2e web/*.go r/*.go)" || { gofmt -l cmd internal mlflow e2e web/*.go r/*.go; exit 1; }
 	@go mod tidy -diff
+
+lint-all: lint ## golangci-lint too, which takes minutes to build (see .golangci.yml)
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --timeout 10m ./...
 
 fmt: ## format Go and the web page
 	gofmt -w cmd internal mlflow e2e web/*.go r/*.go

@@ -161,7 +161,7 @@ func (s Store) prepare() error {
 	}
 	f, err := os.CreateTemp(dir, ".weir-write-check-*")
 	if err != nil {
-		return fmt.Errorf("the folder %s cannot be written (%v); a store needs a folder that this user may write to", dir, rootCause(err))
+		return fmt.Errorf("the folder %s cannot be written (%w); a store needs a folder that this user may write to", dir, rootCause(err))
 	}
 	f.Close()
 	return os.Remove(f.Name())

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -139,7 +140,7 @@ func (s *Store) RunArtifacts(ctx context.Context, runID string) (artifactURI, ex
 		err := tx.QueryRow(`
 			select r.artifact_uri, e.public_id from run r join experiment e on e.id = r.exp_id
 			where r.uuid = $1`, runID).Scan(&artifactURI, &experimentID)
-		if err == sqldb.ErrNoRows {
+		if errors.Is(err, sqldb.ErrNoRows) {
 			return runNotFound(runID)
 		}
 		return err
