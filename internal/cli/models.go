@@ -25,7 +25,7 @@ import (
 
 // modelsCommand is `weir models`.
 func (a *app) modelsCommand() *cobra.Command {
-	return a.trackingFlags(group("models", "Serve a model over HTTP, or predict with it once", a.serveModel(), a.predictModel()))
+	return a.trackingFlags(group("models", "Serve a model over HTTP, predict with it, or make an image of it", a.serveModel(), a.predictModel(), a.buildDocker(), a.generateDockerfile()))
 }
 
 // modelOptions are the flags that serving and predicting share.
