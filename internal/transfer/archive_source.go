@@ -2,17 +2,13 @@ package transfer
 
 import (
 	"archive/tar"
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"strconv"
-	"strings"
 
 	"github.com/weir-ml/weir/mlflow"
 )
@@ -58,102 +54,6 @@ func (a *Archive) open(m member) (io.ReadCloser, error) {
 type readCloser struct {
 	io.Reader
 	io.Closer
-}
-
-// place is a line in the members of one kind.
-type place struct{ chunk, line int }
-
-// chunkReader reads the lines of the members of one kind.
-type chunkReader struct {
-	a      *Archive
-	chunks []member
-	at     place // of the next line
-	open   io.ReadCloser
-	lines  *bufio.Reader
-}
-
-func (a *Archive) lines(kind string) *chunkReader { return &chunkReader{a: a, chunks: a.chunks[kind]} }
-
-// next gives a line; it is valid until the call after it. The end is io.EOF.
-func (c *chunkReader) next() ([]byte, error) {
-	for {
-		if c.open == nil {
-			if c.at.chunk == len(c.chunks) {
-				return nil, io.EOF
-			}
-			r, err := c.a.open(c.chunks[c.at.chunk])
-			if err != nil {
-				return nil, err
-			}
-			c.open, c.lines = r, bufio.NewReaderSize(r, 64<<10)
-		}
-		line, err := readLine(c.lines)
-		if err == nil {
-			c.at.line++
-			return line, nil
-		}
-		c.close()
-		if !errors.Is(err, io.EOF) {
-			return nil, err
-		}
-		c.at = place{c.at.chunk + 1, 0}
-	}
-}
-
-func (c *chunkReader) close() {
-	if c.open != nil {
-		c.open.Close()
-		c.open = nil
-	}
-}
-
-// seek goes to a line.
-func (c *chunkReader) seek(to place) error {
-	c.close()
-	c.at = place{chunk: to.chunk}
-	for c.at != to {
-		if _, err := c.next(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func readLine(r *bufio.Reader) ([]byte, error) {
-	line, err := r.ReadSlice('\n')
-	if err == nil || !errors.Is(err, bufio.ErrBufferFull) {
-		return line, err
-	}
-	long := append([]byte(nil), line...)
-	for errors.Is(err, bufio.ErrBufferFull) {
-		if len(long) > longestLine {
-			return nil, errors.New("a line is too long")
-		}
-		line, err = r.ReadSlice('\n')
-		long = append(long, line...)
-	}
-	return long, err
-}
-
-// each calls fn with every line of one kind.
-func (a *Archive) each(ctx context.Context, kind string, fn func(line []byte) error) error {
-	c := a.lines(kind)
-	defer c.close()
-	for {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		line, err := c.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := fn(line); err != nil {
-			return err
-		}
-	}
 }
 
 // Experiments gives the archive's experiments. Artifacts are handed out in order, so each list of the source is read once.
@@ -331,87 +231,4 @@ func (a *Archive) RegisteredModels(ctx context.Context, _ Faults, fn func(*Regis
 		return err
 	}
 	return fn(waiting)
-}
-
-// ownedFiles walks through the indexes along with their owners, so that only one index is in memory.
-type ownedFiles struct {
-	a       *Archive
-	next    int // index to read
-	pending []member
-}
-
-// of gives the files of an owner; the owners are asked for in the order of their numbers, and some may be left out.
-func (o *ownedFiles) of(number int64) (FileSet, error) {
-	set := &archiveFiles{a: o.a}
-	for {
-		for i, m := range o.pending {
-			if m.Owner > number {
-				o.pending = o.pending[i:]
-				return set, nil
-			}
-			if m.Owner == number {
-				set.members = append(set.members, m)
-			}
-		}
-		o.pending = nil
-		if o.next == len(o.a.indexes) {
-			return set, nil
-		}
-		if err := o.load(o.a.indexes[o.next]); err != nil {
-			return nil, err
-		}
-		o.next++
-	}
-}
-
-func (o *ownedFiles) load(index member) error {
-	r, err := o.a.open(index)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	for lines := json.NewDecoder(r); ; {
-		var m member
-		if err := lines.Decode(&m); err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
-		if strings.HasPrefix(m.Name, artifactsDir) {
-			o.pending = append(o.pending, m)
-		}
-	}
-}
-
-// archiveFiles are the files of one owner.
-type archiveFiles struct {
-	a       *Archive
-	members []member
-}
-
-// Empty says whether the owner has no files.
-func (f *archiveFiles) Empty(context.Context) (bool, error) { return len(f.members) == 0, nil }
-
-// Each gives the files.
-func (f *archiveFiles) Each(ctx context.Context, faults func(string, error), fn func(File) error) error {
-	for _, m := range f.members {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		kind, path, _ := strings.Cut(strings.TrimPrefix(m.Name, artifactsDir), "/")
-		_, path, _ = strings.Cut(path, "/") // its id or name
-		if kind == versionFiles {
-			_, path, _ = strings.Cut(path, "/") // its number
-		}
-		if !fs.ValidPath(path) || path == "." {
-			faults(strconv.Quote(path), errors.New("it is not a path of an artifact"))
-			continue
-		}
-		err := fn(File{Path: path, Size: m.Size, Open: func(context.Context) (io.ReadCloser, error) { return f.a.open(m) }})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
