@@ -1,3 +1,30 @@
+#' Build a container image that serves a model
+#'
+#' Writes a folder with the model, the `weir` program, the R packages that were recorded with
+#' the model and a Dockerfile, by `weir models build-docker`. Where docker or podman runs, the
+#' image is built from it.
+#'
+#' @param model_uri Where the model lies; see [mlflow_load_model()].
+#' @param image The name of the image.
+#' @param dir The folder to write; one that is named after the image if `NULL`.
+#' @param build `FALSE` only writes the folder.
+#' @param base_image An image to build on, which has to have R; one that fits the model if
+#'   `NULL`.
+#' @returns The folder, invisibly.
+#' @export
+#' @examplesIf interactive()
+#' mlflow_save_model(lm(dist ~ speed, cars), "model")
+#' mlflow_build_docker("model", "stopping-distance")
+mlflow_build_docker <- function(model_uri, image = "mlflow-r-servable", dir = NULL, build = TRUE, base_image = NULL) {
+  path <- fetch_artifact(model_uri, mlflow_client())
+  dir <- path.expand(dir %||% paste0(gsub("[^A-Za-z0-9._-]+", "-", image), "-docker"))
+  mlflow_cli("models", "build-docker", "-m", path, "-n", image, "--output-directory", dir,
+    if (!isTRUE(build)) "--no-build", if (!is.null(base_image)) c("--base-image", base_image),
+    client = NULL
+  )
+  invisible(dir)
+}
+
 #' Make a plumber API of a model
 #'
 #' Writes a folder that serves the model with the package plumber: `plumber.R` with

@@ -43,3 +43,14 @@ test_that("the exported API answers under plumber itself", {
   got <- json_parse(rawToChar(answer$content))$predictions
   expect_equal(unlist(got), unname(stats::predict(stats::lm(dist ~ speed, datasets::cars), data.frame(speed = c(10, 20)))))
 })
+
+test_that("a folder is written from which an image is built", {
+  need_weir()
+  skip_on_os("windows")
+  model <- tempfile("model-")
+  mlflow_save_model(stats::lm(dist ~ speed, datasets::cars), model)
+  dir <- suppressMessages(mlflow_build_docker(model, "team/cars", tempfile("image-"), build = FALSE))
+  expect_true(all(c("Dockerfile", "model", "weir") %in% list.files(dir)))
+  expect_true(file.exists(file.path(dir, "model", "MLmodel")))
+  suppressMessages(expect_error(mlflow_build_docker(tempdir(), build = FALSE, dir = tempfile()), class = "mlflow_error_command"))
+})
