@@ -107,8 +107,10 @@ func TestARecordedLibraryIsUsed(t *testing.T) {
 func TestAModelThatCannotBeServedSaysWhy(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"missing": "needs R packages that are not installed: notThere1, notThere2",
-		"broken":  "the model cannot be loaded: unknown input format",
+		"missing":  "needs R packages that are not installed: notThere1, notThere2",
+		"broken":   "the model cannot be loaded: unknown input format",
+		"no-crate": "crate.bin holds no crate but an object of class integer",
+		"table":    "has no predict() method here",
 	} {
 		e, err := New(t.Context(), Config{Dir: filepath.Join(modelsDir, name), Workers: 2, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {

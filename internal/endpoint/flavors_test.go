@@ -56,7 +56,7 @@ func TestModelsOfLibrariesAreServed(t *testing.T) {
 			t.Errorf("%d %s", status, body)
 		}
 	})
-	for name, want := range map[string]string{"h2o-outside": "model_file inside the model", "xgboost-empty": "lacks its file model.ubj", "xgboost-folder": "is not a file"} {
+	for name, want := range map[string]string{"h2o-outside": "model_file inside the model", "xgboost-empty": "lacks its file model.ubj", "xgboost-folder": "the model's model.ubj is not a file"} {
 		if _, err := New(t.Context(), Config{Dir: filepath.Join(root, name)}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}

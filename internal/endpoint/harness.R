@@ -86,7 +86,7 @@ local({
   # Loads a model and gives its predict function of (data, params) and what join_report() says of it.
   load_model <- function(spec) {
     model <- switch(spec$flavor,
-      crate = unserialize(readRDS(spec$file)),
+      crate = read_crate(spec$file),
       rds = unbundled(readRDS(spec$file)),
       xgboost = xgboost::xgb.load(spec$file),
       lightgbm = lightgbm::lgb.load(spec$file),
@@ -95,7 +95,28 @@ local({
       stop("this worker cannot load the flavor ", spec$flavor)
     )
     load_owners(model)
+    if (!predicts(model)) {
+      stop("an object of class ", paste0("\"", class(model), "\"", collapse = "/"), " has no predict() method here; ",
+        "is its package among the model's r_packages?", call. = FALSE)
+    }
     list(join = join_report(model), predict = predictor(model))
+  }
+
+  # A crate is a serialization in a serialization, as carrier's users and CRAN's package write it.
+  read_crate <- function(file) {
+    model <- readRDS(file)
+    if (is.raw(model)) model <- unserialize(model)
+    if (!is.function(model)) stop(basename(file), " holds no crate but an object of class ", class(model)[1L], call. = FALSE)
+    model
+  }
+
+  # What has no method would fail at each request. S4 methods are found when they are called.
+  predicts <- function(model) {
+    if (is.function(model) || isS4(model)) return(TRUE)
+    for (class in class(model)) {
+      if (!is.null(utils::getS3method("predict", class, optional = TRUE))) return(TRUE)
+    }
+    !is.null(utils::getS3method("predict", "default", optional = TRUE))
   }
 
   # The package that reads the files of a flavor; keras3 reads those of keras too.

@@ -55,8 +55,12 @@ func (m *MLmodel) RModel(dir string) (flavor, path string, err error) {
 	path = filepath.Join(dir, filepath.FromSlash(file))
 	info, err := os.Stat(path)
 	if err == nil && info.IsDir() {
-		if file, err = insideFolder(flavor, path); err == nil {
-			path = filepath.Join(path, file)
+		inside := ""
+		if inside, err = insideFolder(flavor, path); inside != "" {
+			file = inside
+		}
+		if err == nil {
+			path = filepath.Join(path, inside)
 			info, err = os.Stat(path)
 		}
 	}

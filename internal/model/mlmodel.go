@@ -82,6 +82,9 @@ func readSmall(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !info.Mode().IsRegular() { // reading a pipe would wait for its writer
+		return nil, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "%s is not a file", path)
+	}
 	if info.Size() > maxMLmodel {
 		return nil, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "%s has %d bytes, more than the %d of any MLmodel file", path, info.Size(), maxMLmodel)
 	}

@@ -90,6 +90,13 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
+	odd := t.TempDir()
+	if err := os.Mkdir(filepath.Join(odd, MLmodelFile), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(odd); mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue || !strings.Contains(err.Error(), "is not a file") {
+		t.Errorf("a folder of that name: %v", err)
+	}
 }
 
 func TestRFlavorChoosesWhatAWorkerCanLoad(t *testing.T) {
