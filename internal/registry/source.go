@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"fmt"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -72,9 +73,13 @@ func (s *Store) resolveSource(tx *sqldb.Tx, req *mlflow.CreateModelVersionReques
 	switch {
 	case scheme == "" || scheme == "file":
 		return from, s.checkLocal(tx, from, location)
-	case slices.Contains(hostSchemes, scheme) && !slices.Contains(s.o.HostSchemes, scheme):
-		return from, invalid("'source' cannot use the '%s' scheme: it names a host that the server does not keep artifacts on. "+
+	case namesHost(scheme, from.source) && !slices.Contains(s.o.HostSchemes, scheme):
+		fault := fmt.Sprintf("'source' cannot use the '%s' scheme: it names a host that the server does not keep artifacts on. "+
 			"Use the artifact URI of a run or a logged model.", scheme)
+		if err := checkTraversal(from.source); err != nil {
+			fault = err.Message + " Besides, " + fault
+		}
+		return from, invalid("%s", fault)
 	}
 	if err := checkTraversal(from.source); err != nil {
 		return from, err
@@ -133,11 +138,21 @@ func below(dir, p string) bool {
 	return err == nil && (rel == "." || filepath.IsLocal(rel))
 }
 
+// namesHost knows the sources that a client would open on another host than this server.
+func namesHost(scheme, source string) bool {
+	if scheme == "mlflow-artifacts" {
+		rest := source[len("mlflow-artifacts:"):]
+		return strings.HasPrefix(rest, "//") && !strings.HasPrefix(rest, "///")
+	}
+	return slices.Contains(hostSchemes, scheme)
+}
+
 // checkTraversal refuses sources that reach out of where they seem to be, in whatever encoding.
-func checkTraversal(source string) error {
-	bad := invalid("Invalid model version source: '%s'. If supplying a source as an http, https, local file path, ftp, objectstore, "+
-		"or mlflow-artifacts uri, an absolute path must be provided without relative path references present. "+
-		"Please provide an absolute path.", source)
+func checkTraversal(source string) *mlflow.Error {
+	bad := mlflow.Errorf(mlflow.CodeInvalidParameterValue,
+		"Invalid model version source: '%s'. If supplying a source as an http, https, local file path, ftp, objectstore, "+
+			"or mlflow-artifacts uri, an absolute path must be provided without relative path references present. "+
+			"Please provide an absolute path.", source)
 	for decoded := unquote(source); decoded != source; decoded = unquote(source) {
 		source = decoded
 	}
@@ -189,11 +204,6 @@ func (s *Store) fromRun(from lineage) (lineage, error) {
 // fromArtifacts reads a URI of the artifact proxy: it has to lie in the named run or logged model. Without either, the
 // run is found by the path.
 func (s *Store) fromArtifacts(tx *sqldb.Tx, from lineage, location string) (lineage, error) {
-	if rest := from.source[len("mlflow-artifacts:"):]; strings.HasPrefix(rest, "//") && !strings.HasPrefix(rest, "///") &&
-		!slices.Contains(s.o.HostSchemes, "mlflow-artifacts") {
-		return from, invalid("'source' cannot use the 'mlflow-artifacts' scheme: it names a host that the server does not keep artifacts on. " +
-			"Use the artifact URI of a run or a logged model.")
-	}
 	if from.modelID != "" {
 		if !inside(location, from.source) {
 			return from, notContained(from.source, "model_id")
