@@ -154,7 +154,7 @@ func TestFaultsOfRunsHaveMLflowsMessages(t *testing.T) {
 			{"POST", "runs/set-tag", body(`"key":"","value":"v"`), mlflow.CodeInvalidParameterValue, "Missing value for required parameter 'key'"},
 			{"POST", "runs/delete-tag", body(`"key":"fakeTag"`), mlflow.CodeResourceDoesNotExist, "No tag with name: fakeTag in run with id " + run},
 			{"POST", "runs/log-batch", `{"run_id":"a b"}`, mlflow.CodeInvalidParameterValue, `Invalid value "a b" for parameter 'run_id' supplied.`},
-			{"POST", "runs/log-batch", `{"run_id":"nope"}`, mlflow.CodeResourceDoesNotExist, "Run with id=nope not found"},
+			{"POST", "runs/log-batch", `{"run_id":"nope"}`, mlflow.CodeResourceDoesNotExist, "Run with id=nope not found: Run 'nope' not found"},
 			{"POST", "runs/log-batch", body(`"metrics":"foo"`), mlflow.CodeInvalidParameterValue, `Invalid value "foo" for parameter 'metrics' supplied`},
 			{"POST", "runs/log-batch", body(`"metrics":[{"key":"a","value":1}]`), mlflow.CodeInvalidParameterValue, "Missing value for required parameter 'metrics[0].timestamp'"},
 			{"POST", "runs/log-batch", body(`"params":[{"value":"v"}]`), mlflow.CodeInvalidParameterValue, "Missing value for required parameter 'params[0].key'"},

@@ -105,7 +105,10 @@ func validateRunID(id string) error {
 	return nil
 }
 
-func runNotFound(id string) error { return notFound("Run with id=%s not found", id) }
+// runNotFound says it in the words of both of MLflow's stores: Python's tests look for the first, Java's for the second.
+func runNotFound(id string) error {
+	return notFound("Run with id=%s not found: Run '%s' not found", id, id)
+}
 
 func experimentNotFound(id string) error {
 	return notFound("Could not find experiment with ID %s: No Experiment with id=%s exists", id, id)
