@@ -31,10 +31,12 @@ test_that("a large file goes in parts and comes back whole", {
   local_env(R_USER_CACHE_DIR = tempfile("cache-"))
   mlflow_set_experiment(experiment_id = new_experiment())
   run <- mlflow_start_run()
-  file <- some_file(3.5e6, file.path(tempdir(), "a #b%.bin"))
+  # Python's server refuses what may be a piece of an address.
+  name <- if (on_python()) "a b.bin" else "a #b%.bin"
+  file <- some_file(3.5e6, file.path(tempdir(), name))
   mlflow_log_artifact(file, "big")
   expect_equal(mlflow_list_artifacts("big")$file_size, 3.5e6)
-  got <- mlflow_download_artifacts("big/a #b%.bin")
+  got <- mlflow_download_artifacts(paste0("big/", name))
   expect_equal(tools::md5sum(got)[[1]], tools::md5sum(file)[[1]])
   expect_length(list.files(file.path(tools::R_user_dir("mlflow", "cache"), "uploads")), 0)
   mlflow_end_run()

@@ -24,8 +24,8 @@ flavors <- list(
     entry = list(lgb_version = "4.6.0", data = "model.lgb"), pip = "lightgbm==4.6.0", answer = c(-1.5, -4)),
   keras = list(make = "structure(list(weights = c(0.5, -1)), class = 'keras.engine.training.Model')",
     entry = list(version = "2.2.2", data = "model.h5"), pip = "keras>=2.15.0", answer = c(-1.5, -4)),
-  h2o = list(make = "{ h2o::h2o.init(); h2o::fake_h2o_model('glm_1', c(0.5, -1)) }", entry = list(h2o_version = "3.46.0.7", data = "model.h2o"),
-    pip = "h2o==3.46.0.7", answer = c(-1.5, -4))
+  h2o = list(make = "{ h2o::h2o.init(); h2o::fake_h2o_model('glm_1', c(0.5, -1)) }",
+    entry = list(h2o_version = "3.46.0.7", data = "model.h2o"), pip = "h2o==3.46.0.7", answer = c(-1.5, -4))
 )
 rows <- "data.frame(a = c(1, 2), b = c(2, 5))"
 
@@ -64,8 +64,10 @@ for (flavor in names(flavors)) {
     # CRAN's file holds nothing but flavors, and h2o's version is R's own by an oversight.
     entry <- if (flavor == "h2o") c("    h2o_version:", "      major: '4'", "      minor: '2.2'", "    data: model.h2o") else
       paste0("    ", names(case$entry), ": ", case$entry)
-    writeLines(c("flavors:", paste0("  ", flavor, ":"), entry, "  python_function:", paste0("    loader_module: mlflow.", flavor),
-      paste0("    data: ", case$entry$data), "    env:", "      conda: conda_env.yaml", "      virtualenv: python_env.yaml"), file.path(dir, "MLmodel"))
+    writeLines(c(
+      "flavors:", paste0("  ", flavor, ":"), entry, "  python_function:", paste0("    loader_module: mlflow.", flavor),
+      paste0("    data: ", case$entry$data), "    env:", "      conda: conda_env.yaml", "      virtualenv: python_env.yaml"
+    ), file.path(dir, "MLmodel"))
     got <- elsewhere(paste0("p <- mlflow_predict(mlflow_load_model(", deparse(dir), "), ", rows, "); cat(format(unlist(p), digits = 17))"))
     expect_equal(scan(text = got, quiet = TRUE), case$answer)
   })

@@ -65,7 +65,8 @@ test_that("ranger and glmnet answer plain vectors", {
 
 test_that("functions are models, objects without predict() are not", {
   expect_equal(mlflow_predict(mlflow_load_model(saved(function(df) 1)), cars), 1)
-  expect_error(saved(list(1)), "it has no predict\\(\\) method.*Wrap it")
+  # Not a list: caret, where it is loaded, predicts lists of models.
+  expect_error(saved(new.env()), "it has no predict\\(\\) method.*Wrap it")
 })
 
 test_that("missing packages are named when a model is loaded", {
@@ -163,7 +164,7 @@ test_that("a logged model of MLflow 3 has the files of the run's model", {
 test_that("a model that cannot be saved leaves a failed logged model", {
   local_session()
   mlflow_set_experiment(experiment_id = new_experiment())
-  with(mlflow_start_run(), expect_error(mlflow_log_model(list(1), "bad"), "no predict"))
+  with(mlflow_start_run(), expect_error(mlflow_log_model(new.env(), "bad"), "no predict"))
   found <- tryCatch(mlflow_search_logged_models()$models, mlflow_rest_error = function(e) skip("no logged models"))
   expect_equal(vapply(found, function(m) m$info$status, ""), "LOGGED_MODEL_UPLOAD_FAILED")
 })
@@ -205,6 +206,12 @@ test_that("what only R knows of columns stands beside the signature", {
   expect_equal(read$inputs[[4]]$r_class, "ordered")
   again <- saved(function(df) 1, signature = read)
   expect_equal(yaml::read_yaml(file.path(again, "MLmodel"))$r_columns, yaml::read_yaml(file.path(dir, "MLmodel"))$r_columns)
+})
+
+test_that("times of an input example are those of UTC", {
+  at <- data.frame(at = as.POSIXct("2026-01-02 03:04:05", tz = "Europe/Vienna"))
+  dir <- saved(function(df) format(df$at, tz = "UTC"), input_example = at)
+  expect_match(readLines(file.path(dir, "input_example.json")), "2026-01-02T02:04:05", fixed = TRUE, all = FALSE)
 })
 
 test_that("signatures name types", {
