@@ -26,7 +26,7 @@ func TestAGCThatIsKilledGoesOn(t *testing.T) {
 		dir := storeDir(t)
 		store := []string{"--backend-store-uri", uri, "--artifacts-destination", "files"}
 		url, _ := serveProcess(t, dir, store...)
-		const runs = 240
+		const runs = 480
 		kept := fillForGC(t, url, runs)
 
 		ctx, stop := context.WithCancel(t.Context())
@@ -56,7 +56,7 @@ func TestAGCThatIsKilledGoesOn(t *testing.T) {
 			if err := gc.Start(); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(time.Duration(100+rand.IntN(400)) * time.Millisecond)
+			time.Sleep(time.Duration(40+rand.IntN(250)) * time.Millisecond)
 			if gc.Process.Kill() == nil && gc.Wait() != nil {
 				killed++
 			}

@@ -76,8 +76,8 @@ func (a *app) dbCheck() *cobra.Command {
 		Short: "Look whether a store is whole",
 		Long: `Looks whether a store is whole: the database by its own check and its foreign keys, the latest, first, least and
 greatest value of every metric against all of its points, and what belongs together. With --artifacts every file is read
-and compared with the SHA-256 with which it was stored. It may run beside servers, and changes nothing. With findings
-the exit code is 1.`,
+and compared with the SHA-256 with which it was stored. It may run beside servers, and changes nothing but the version
+of the tables, as every start does. With findings the exit code is 1.`,
 	}, func(cmd *cobra.Command, c server.Config) error {
 		report, err := server.CheckStore(cmd.Context(), c, artifacts)
 		if err != nil {

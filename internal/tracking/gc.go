@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weir-ml/weir/internal/sqldb"
@@ -304,10 +306,8 @@ func (g *gc) finish(ctx context.Context, taken []doomed) error {
 	if err := g.measure(ctx, taken); err != nil {
 		return err
 	}
-	for _, d := range taken {
-		if err := g.files(ctx, d); err != nil {
-			return err
-		}
+	if err := g.files(ctx, taken); err != nil {
+		return err
 	}
 	if err := g.sweep(ctx, taken); err != nil {
 		return err
@@ -324,10 +324,10 @@ func (g *gc) foresee(ctx context.Context, list []doomed) error {
 	if err := g.measure(ctx, list); err != nil {
 		return err
 	}
+	if err := g.files(ctx, list); err != nil {
+		return err
+	}
 	for _, d := range list {
-		if err := g.files(ctx, d); err != nil {
-			return err
-		}
 		g.count(d.kind)
 		g.o.Removed(doomedKinds[d.kind], d.publicID)
 	}
@@ -345,28 +345,45 @@ func (g *gc) count(kind int) {
 	}
 }
 
-// files removes, or measures, the files of something. Faults of the store end the gc, which can be repeated.
-func (g *gc) files(ctx context.Context, d doomed) error {
-	if d.kind == doomedExperiment {
-		if !g.o.DryRun {
-			g.o.Files.RemoveEmpty(d.uri)
-		}
-		return nil
-	}
+// gcFilesAtOnce is how many folders are removed at the same time: each waits for the disk, or for a store far away.
+const gcFilesAtOnce = 8
+
+// files removes, or measures, the files of what was taken. Faults of the store end the gc, which can be repeated.
+func (g *gc) files(ctx context.Context, list []doomed) error {
 	do := g.o.Files.RemoveTree
 	if g.o.DryRun {
 		do = g.o.Files.MeasureTree
 	}
-	files, bytes, err := do(ctx, d.uri, d.publicID)
-	if mlflow.CodeOf(err) == mlflow.CodeInvalidParameterValue {
-		g.report.Left = append(g.report.Left, GCKept{doomedKinds[d.kind], d.publicID, err.Error()})
-		return nil
+	type size struct {
+		files, bytes int64
+		err          error
 	}
-	if err != nil {
-		return fmt.Errorf("the files of %s %s: %w", doomedKinds[d.kind], d.publicID, err)
+	sizes := make([]size, len(list))
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range min(gcFilesAtOnce, len(list)) {
+		group.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(list)); i = next.Add(1) - 1 {
+				if d := list[i]; d.kind != doomedExperiment {
+					sizes[i].files, sizes[i].bytes, sizes[i].err = do(ctx, d.uri, d.publicID)
+				}
+			}
+		})
 	}
-	g.report.Files += files
-	g.report.Bytes += bytes
+	group.Wait()
+	for i, d := range list {
+		err := sizes[i].err
+		switch {
+		case mlflow.CodeOf(err) == mlflow.CodeInvalidParameterValue:
+			g.report.Left = append(g.report.Left, GCKept{doomedKinds[d.kind], d.publicID, err.Error()})
+		case err != nil:
+			return fmt.Errorf("the files of %s %s: %w", doomedKinds[d.kind], d.publicID, err)
+		case d.kind == doomedExperiment && !g.o.DryRun:
+			g.o.Files.RemoveEmpty(d.uri)
+		}
+		g.report.Files += sizes[i].files
+		g.report.Bytes += sizes[i].bytes
+	}
 	return nil
 }
 

@@ -7,48 +7,60 @@ import (
 	"github.com/weir-ml/weir/internal/sqldb"
 )
 
-// sweepRows is how many rows one statement of a gc deletes; after each the clock is looked at.
-const sweepRows = 200
+const (
+	// sweepRows is how many rows one statement of a gc deletes on SQLite; after each the clock is looked at.
+	sweepRows = 200
+	// sweepMany is the same on PostgreSQL, where nobody waits for the writer: round trips count there.
+	sweepMany = 20_000
+)
 
-// sweepStatements delete the rows of what gc took, some at a time: $1 is the id, %d the number. Datasets may be large, so
-// they go one by one.
-var sweepStatements = [...][]string{
+// swept is a table with rows of what gc removes: owner is the column that names it, key its primary key.
+type swept struct{ table, owner, key string }
+
+var sweptTables = [...][]swept{
 	doomedRun: {
-		`delete from seg where id in (select id from seg where run_id = $1 limit %d)`,
-		`delete from tail where (run_id, key_id, seq) in (select run_id, key_id, seq from tail where run_id = $1 limit %d)`,
-		`delete from latest where (run_id, key_id) in (select run_id, key_id from latest where run_id = $1 limit %d)`,
-		`delete from param where (run_id, key_id) in (select run_id, key_id from param where run_id = $1 limit %d)`,
-		`delete from tag where (run_id, key_id) in (select run_id, key_id from tag where run_id = $1 limit %d)`,
-		`delete from run_model where (run_id, output, model_id) in (select run_id, output, model_id from run_model where run_id = $1 limit %d)`,
-		`delete from model_metric where (model_id, key_id, ts, step, run_id) in (
-			select model_id, key_id, ts, step, run_id from model_metric where run_id = $1 limit %d)`,
-		`delete from run_import where run_id in (select run_id from run_import where run_id = $1 limit %d)`,
+		{"seg", "run_id", "id"}, {"tail", "run_id", "run_id, key_id, seq"}, {"latest", "run_id", "run_id, key_id"},
+		{"param", "run_id", "run_id, key_id"}, {"tag", "run_id", "run_id, key_id"},
+		{"run_model", "run_id", "run_id, output, model_id"}, {"model_metric", "run_id", "model_id, key_id, ts, step, run_id"},
+		{"run_import", "run_id", "run_id"},
 	},
 	doomedModel: {
-		`delete from model_param where (model_id, key_id) in (select model_id, key_id from model_param where model_id = $1 limit %d)`,
-		`delete from model_tag where (model_id, key_id) in (select model_id, key_id from model_tag where model_id = $1 limit %d)`,
-		`delete from model_metric where (model_id, key_id, ts, step, run_id) in (
-			select model_id, key_id, ts, step, run_id from model_metric where model_id = $1 limit %d)`,
+		{"model_param", "model_id", "model_id, key_id"}, {"model_tag", "model_id", "model_id, key_id"},
+		{"model_metric", "model_id", "model_id, key_id, ts, step, run_id"},
 	},
-	doomedExperiment: {
-		`delete from key where id in (select id from key where exp_id = $1 limit %d)`,
-		`delete from experiment_tag where (exp_id, name) in (select exp_id, name from experiment_tag where exp_id = $1 limit %d)`,
-		`delete from dataset where id in (select id from dataset where exp_id = $1 limit %d)`,
-	},
+	doomedExperiment: {{"key", "exp_id", "id"}, {"experiment_tag", "exp_id", "exp_id, name"}, {"dataset", "exp_id", "id"}},
 }
 
-// sweep deletes the rows of what was taken, in transactions that are short however much it is.
+// some deletes some of the rows of a few owners; when it finds none, all are gone.
+func (t swept) some(tx *sqldb.Tx, owners []int64) (n int64, err error) {
+	if tx.Dialect() == sqldb.Postgres {
+		// By their places: a join on the key may read the whole table.
+		return tx.Exec(fmt.Sprintf(`delete from %s where ctid = any (array (select ctid from %s where %s = any($1) limit %d))`,
+			t.table, t.table, t.owner, sweepMany), owners)
+	}
+	return tx.Exec(fmt.Sprintf(`delete from %s where (%s) in (select %s from %s where %s = $1 limit %d)`,
+		t.table, t.key, t.key, t.table, t.owner, sweepRows), owners[0])
+}
+
+// sweep deletes the rows of what was taken, which is of one kind, in transactions that are short however much it is: one
+// thing after the other on SQLite, all together on PostgreSQL.
 func (g *gc) sweep(ctx context.Context, list []doomed) error {
 	for len(list) > 0 {
 		rest := list
 		err := g.s.unhurried(ctx, func(tx *sqldb.Tx, late func() bool) error {
 			rest = list
 			for len(rest) > 0 {
-				done, err := sweepOne(tx, rest[0], late)
+				n := 1
+				if tx.Dialect() == sqldb.Postgres {
+					for n < len(rest) && rest[n].kind == rest[0].kind {
+						n++
+					}
+				}
+				done, err := sweepSome(tx, rest[:n], late)
 				if err != nil || !done {
 					return err
 				}
-				rest = rest[1:]
+				rest = rest[n:]
 				if late() {
 					return nil
 				}
@@ -63,34 +75,49 @@ func (g *gc) sweep(ctx context.Context, list []doomed) error {
 	return nil
 }
 
-// sweepOne deletes rows of one thing until all are gone or it is late.
-func sweepOne(tx *sqldb.Tx, d doomed, late func() bool) (done bool, err error) {
-	for _, statement := range sweepStatements[d.kind] {
-		sql := fmt.Sprintf(statement, sweepRows)
-		for n := int64(sweepRows); n >= sweepRows; {
-			if n, err = tx.Exec(sql, d.id); err != nil {
+// sweepSome deletes rows of things of one kind until all are gone or it is late.
+func sweepSome(tx *sqldb.Tx, list []doomed, late func() bool) (done bool, err error) {
+	owners := make([]int64, len(list))
+	for i, d := range list {
+		owners[i] = d.id
+	}
+	kind, most := list[0].kind, int64(sweepRows)
+	if tx.Dialect() == sqldb.Postgres {
+		most = sweepMany
+	}
+	for _, t := range sweptTables[kind] {
+		for n := most; n == most; {
+			if n, err = t.some(tx, owners); err != nil {
 				return false, err
 			}
-			if n > 0 && late() {
+			// Something was done, so that the next transaction comes further, however slow this machine is.
+			if n > 0 && late() && (most == sweepRows || n == most) {
 				return false, nil
 			}
 		}
 	}
-	if d.kind == doomedRun {
-		if done, err := sweepDatasets(tx, d.id, late); err != nil || !done {
-			return false, err
+	for _, id := range owners {
+		switch kind {
+		case doomedRun:
+			if done, err := sweepDatasets(tx, id, late); err != nil || !done {
+				return false, err
+			}
+		case doomedExperiment:
+			if _, err := tx.Exec(`delete from experiment where id = $1`, id); err != nil {
+				return false, err
+			}
 		}
 	}
-	if d.kind == doomedExperiment {
-		if _, err := tx.Exec(`delete from experiment where id = $1`, d.id); err != nil {
-			return false, err
-		}
+	if tx.Dialect() == sqldb.Postgres {
+		_, err = tx.Exec(`delete from doomed where kind = $1 and id = any($2)`, kind, owners)
+	} else {
+		_, err = tx.Exec(`delete from doomed where kind = $1 and id = $2`, kind, owners[0])
 	}
-	_, err = tx.Exec(`delete from doomed where kind = $1 and id = $2`, d.kind, d.id)
 	return err == nil, err
 }
 
-// sweepDatasets deletes a run's uses of datasets, and the datasets that no other run uses.
+// sweepDatasets deletes a run's uses of datasets, and the datasets that no other run uses. Datasets may be large, so they
+// go one by one.
 func sweepDatasets(tx *sqldb.Tx, run int64, late func() bool) (done bool, err error) {
 	used, err := ids(tx, `select dataset_id from run_dataset where run_id = $1 order by dataset_id`, run)
 	if err != nil {
@@ -108,7 +135,7 @@ func sweepDatasets(tx *sqldb.Tx, run int64, late func() bool) (done bool, err er
 		if err != nil {
 			return false, err
 		}
-		if late() {
+		if late() && tx.Dialect() == sqldb.SQLite {
 			return false, nil
 		}
 	}

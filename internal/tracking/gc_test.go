@@ -39,9 +39,12 @@ func (f *trees) MeasureTree(_ context.Context, uri, owner string) (files, bytes 
 }
 
 func (f *trees) RemoveTree(ctx context.Context, uri, owner string) (files, bytes int64, err error) {
-	if f.fail != nil {
-		err, f.fail = f.fail, nil
-		return 0, 0, err
+	f.mu.Lock()
+	fault := f.fail
+	f.fail = nil
+	f.mu.Unlock()
+	if fault != nil {
+		return 0, 0, fault
 	}
 	files, bytes, err = f.MeasureTree(ctx, uri, owner)
 	f.mu.Lock()
