@@ -73,6 +73,8 @@ var scenarios = []scenario{
 	{"all of it", allOfIt, weirs},
 	{"R", fromR, alone},
 	{"invocations", invocations, alone},
+	{"serving", serving, alone},
+	{"predict 10 M rows", batchOfRows, alone},
 }
 
 func main() {

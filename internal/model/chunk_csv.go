@@ -12,7 +12,7 @@ import (
 // parseCSV and with the same result: most rows that anybody predicts for in millions are such. It gives nil for a piece with
 // anything else in it (a quote, a logical value, a row of another length), which parseCSV then reads or finds fault with.
 func (c *Chunk) numbers(sig *Signature, like *Like) *Input {
-	if !c.csv || like == nil || like.RowNames || bytes.IndexByte(c.body, '"') >= 0 || bytes.IndexByte(c.body, 0) >= 0 ||
+	if c == nil || !c.csv || like == nil || like.RowNames || bytes.IndexByte(c.body, '"') >= 0 || bytes.IndexByte(c.body, 0) >= 0 ||
 		bytes.IndexByte(c.header, '"') >= 0 || !utf8.Valid(c.body) || !utf8.Valid(c.header) {
 		return nil
 	}
@@ -26,21 +26,26 @@ func (c *Chunk) numbers(sig *Signature, like *Like) *Input {
 		line := text[start:end]
 		start = end
 		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
-		if strings.IndexByte(line, '\n') >= 0 { // blank lines between
+		if len(line) == 0 || strings.IndexByte(line, '\n') >= 0 { // blank lines between
 			return nil
 		}
 		for i := range columns {
-			field := line
-			if i == len(columns)-1 {
-				if strings.IndexByte(line, ',') >= 0 {
-					return nil
+			f := &columns[i]
+			last := i == len(columns)-1
+			if !f.text { // most fields are short numbers: read to their end in one pass
+				if x, whole, n := leadingNumber(line); n > 0 && (last && n == len(line) || !last && n < len(line) && line[n] == ',') {
+					f.number(x, whole)
+					line = line[min(n+1, len(line)):]
+					continue
 				}
-			} else if comma := strings.IndexByte(line, ','); comma >= 0 {
-				field, line = line[:comma], line[comma+1:]
-			} else {
-				return nil
 			}
-			if !columns[i].add(field) {
+			field := line
+			if comma := strings.IndexByte(line, ','); last == (comma >= 0) {
+				return nil // too many fields, or too few
+			} else if !last {
+				field, line = line[:comma], line[comma+1:]
+			}
+			if !f.add(field) {
 				return nil
 			}
 		}
@@ -50,6 +55,32 @@ func (c *Chunk) numbers(sig *Signature, like *Like) *Input {
 		in.Columns[i] = columns[i].done()
 	}
 	return in
+}
+
+// wholeChunk is a body of CSV as one piece; nil when it has no rows, or a quote, which may hold line ends together.
+func wholeChunk(body []byte) *Chunk {
+	end := bytes.IndexByte(body, '\n')
+	if end <= 0 || bytes.IndexByte(body, '"') >= 0 {
+		return nil
+	}
+	c := &Chunk{First: 1, csv: true, header: body[:end+1]}
+	rest := body[end+1:]
+	c.ends = make([]int, 0, bytes.Count(rest, []byte{'\n'})+1)
+	for at := 0; at < len(rest); {
+		next := bytes.IndexByte(rest[at:], '\n') + 1
+		if next == 0 {
+			next = len(rest) - at
+		}
+		if len(bytes.TrimSpace(rest[at:at+next])) == 0 { // encoding/csv has its own mind about these
+			return nil
+		}
+		at += next
+		c.ends = append(c.ends, at)
+	}
+	if c.body = rest; len(c.ends) == 0 {
+		return nil
+	}
+	return c
 }
 
 // fastColumn collects the fields of a column.
@@ -66,7 +97,7 @@ func fastColumns(header []byte, sig *Signature, like *Like, rows int) []fastColu
 	seen := make(map[string]bool, len(names))
 	for i, name := range names {
 		name = strings.TrimSpace(name)
-		if name == "" || seen[name] {
+		if name == "" || seen[name] || len(name) > maxName || strings.IndexByte(name, 0) >= 0 || len(names) > maxColumns {
 			return nil
 		}
 		seen[name] = true
@@ -107,22 +138,22 @@ func (f *fastColumn) add(s string) bool {
 		f.present()
 		return true
 	}
-	x, whole, ok := shortNumber(s)
-	if !ok {
-		if s = strings.TrimRight(s, " \t"); missing(s) {
-			f.addNull()
-			return true
-		}
-		if x, ok = parseDouble(s); !ok {
-			return false
-		}
-		whole = isInteger(s)
+	if s = strings.TrimRight(s, " \t"); missing(s) {
+		f.addNull()
+		return true
 	}
+	x, ok := parseDouble(s)
+	if ok {
+		f.number(x, isInteger(s))
+	}
+	return ok
+}
+
+func (f *fastColumn) number(x float64, whole bool) {
 	f.any = true
 	f.fraction = f.fraction || !whole || x <= math.MinInt32 || x > math.MaxInt32
 	f.Num = append(f.Num, x)
 	f.present()
-	return true
 }
 
 // done gives the column the type that all of its fields make.
@@ -137,40 +168,40 @@ func (f *fastColumn) done() *Column {
 	return f.Column
 }
 
-// shortNumber reads a number of at most 15 digits without an exponent, as scanner.short does.
-func shortNumber(s string) (x float64, whole, ok bool) {
+// leadingNumber reads a number of at most 15 digits without an exponent that s begins with, as scanner.short does, and
+// says how many bytes it takes; 0 for anything else.
+func leadingNumber(s string) (x float64, whole bool, n int) {
 	i := 0
 	negative := s != "" && s[0] == '-'
 	if negative {
 		i = 1
 	}
-	if len(s)-i > 16 || len(s) == i {
-		return 0, false, false
-	}
 	start, point := i, -1
-	var n int64
+	var sum int64
 	for ; i < len(s); i++ {
 		if d := s[i] - '0'; d <= 9 {
-			n = n*10 + int64(d)
+			if sum = sum*10 + int64(d); i-start > 16 {
+				return 0, false, 0
+			}
 		} else if s[i] == '.' && point < 0 {
 			point = i
 		} else {
-			return 0, false, false
+			break
 		}
 	}
 	digits := i - start
-	x = float64(n)
 	if point >= 0 {
 		digits--
-		if digits > 0 {
-			x /= tens[len(s)-1-point]
-		}
 	}
 	if digits == 0 || digits > 15 {
-		return 0, false, false
+		return 0, false, 0
+	}
+	x = float64(sum)
+	if point >= 0 {
+		x /= tens[i-1-point]
 	}
 	if negative {
 		x = math.Copysign(x, -1)
 	}
-	return x, point < 0, true
+	return x, point < 0, i
 }

@@ -135,6 +135,13 @@ func TestNumbersAreReadAsCSVIs(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
+		if whole := wholeChunk([]byte(body)).numbers(sig, &Like{}); whole != nil {
+			got, gotErr := ParseCSV([]byte(body), sig)
+			want, wantErr := parseCSV([]byte(body), sig, nil)
+			if (gotErr == nil) != (wantErr == nil) || wantErr == nil && dump(got) != dump(want) {
+				rt.Fatalf("%q: %v, and %v", body, gotErr, wantErr)
+			}
+		}
 		fast := chunk.numbers(sig, like)
 		if fast == nil {
 			return

@@ -15,7 +15,14 @@ import (
 // count (R keeps them in unquoted text), each column is logical, integer, double or character by all of its values, and NA or an empty field is missing
 // (an empty text stays one). A header with one name less than the rows have fields makes the first field the row's name.
 // Column names stay as they are. What is wrong is INVALID_PARAMETER_VALUE with the line.
-func ParseCSV(body []byte, sig *Signature) (in *Input, err error) { return parseCSV(body, sig, nil) }
+func ParseCSV(body []byte, sig *Signature) (in *Input, err error) {
+	if in := wholeChunk(body).numbers(sig, &Like{}); in != nil {
+		sig.addDefaults(in)
+		in.Columns, err = sig.apply(in.Columns, true)
+		return in, err
+	}
+	return parseCSV(body, sig, nil)
+}
 
 // parseCSV reads what like says was text as text, where the signature says nothing of it, and takes names of rows only
 // when like has them.
