@@ -26,6 +26,7 @@ DEB_DEMO := $(DEB_R) curl r-cran-ggplot2 r-cran-rpart r-cran-ranger r-cran-glmne
 DEB_TEST := $(DEB_DEMO) gcc libc6-dev python3 python3-venv postgresql chromium fonts-dejavu-core \
             r-cran-testthat r-cran-gbm r-cran-knitr r-cran-rmarkdown r-cran-randomforest r-cran-mass r-cran-nnet \
             r-cran-e1071 r-cran-lme4 r-cran-survival r-cran-forecast r-cran-mgcv r-cran-lintr \
+            r-cran-caret r-cran-future r-cran-doparallel r-cran-plumber openssl procps \
             default-jdk-headless maven
 
 .PHONY: help
@@ -105,7 +106,7 @@ demo: setup-demo ## train, track, register and serve diamond prices with R, with
 
 # --- tests --------------------------------------------------------------------------------------------------------
 
-.PHONY: test race e2e chaos fuzz clients test-r test-web browser lint lint-all fmt gen verify bench
+.PHONY: test race e2e chaos fuzz clients test-r test-r-python check-r test-web browser lint lint-all fmt gen verify bench
 test: setup ## install what is missing and run every test
 	@$(MAKE) --no-print-directory -j3 -Otarget ui clients-tools
 	@$(MAKE) --no-print-directory build r
@@ -171,6 +172,15 @@ differential: bin/weir $(CACHE)/python3/.done ## thousands of odd requests to th
 
 test-r: build r ## testthat against the real binary
 	cd r/tests && MLFLOW_BIN=$(WEIR_BIN) NOT_CRAN=true Rscript testthat.R
+
+test-r-python: build r $(CACHE)/python3/.done ## the same tests of the R package against Python's mlflow server
+	cd r/tests && MLFLOW_BIN=$(WEIR_BIN) NOT_CRAN=true MLFLOW_TEST_SERVER=python MLFLOW_TEST_MLFLOW=$(CACHE)/python3/bin/mlflow Rscript testthat.R
+
+check-r: build r ## R CMD check of the R package; packages that Debian lacks stand in Enhances
+	@rm -rf $(CACHE)/check && mkdir -p $(CACHE)/check
+	cd $(CACHE)/check && MLFLOW_BIN=$(WEIR_BIN) R CMD build $(CURDIR)/r >build.log
+	cd $(CACHE)/check && MLFLOW_BIN=$(WEIR_BIN) _R_CHECK_CRAN_INCOMING_=false _R_CHECK_SYSTEM_CLOCK_=0 \
+	  _R_CHECK_PACKAGE_DEPENDS_IGNORE_MISSING_ENHANCES_=true R CMD check --as-cran --no-manual mlflow_*.tar.gz
 
 test-web: web/node_modules/.done
 	cd web && npm run --silent typecheck && npm run --silent lint && npm test --silent
