@@ -122,9 +122,9 @@ func pointsOf(list []mlflow.Metric) *points {
 	return p
 }
 
-// metrics is the opposite of pointsOf; it is false when the columns differ in length.
+// metrics is the opposite of pointsOf; it is false when the columns differ in length, or there are none.
 func (p *points) metrics() ([]mlflow.Metric, bool) {
-	if len(p.Steps) != len(p.Times) || len(p.Values) != len(p.Times) {
+	if p == nil || len(p.Steps) != len(p.Times) || len(p.Values) != len(p.Times) {
 		return nil, false
 	}
 	list := make([]mlflow.Metric, len(p.Times))

@@ -128,7 +128,7 @@ func full(t *testing.T, db *sqldb.DB) *world {
 		Name: "séries\n<b>", ArtifactLocation: "mlflow-artifacts:/own/place",
 	})).ExperimentID
 	run := must[*mlflow.RunResponse](t)(w.runs.CreateRun(ctx, &mlflow.CreateRunRequest{ExperimentID: exp, RunName: "long"})).Run.Info
-	for at := int64(0); at < 6000; at += 1000 {
+	for at := int64(0); at < 3000; at += 1000 {
 		metrics := make([]mlflow.Metric, 1000)
 		for i := range metrics {
 			n := at + int64(i)
@@ -191,7 +191,7 @@ func TestArchiveBringsEverythingBack(t *testing.T) {
 		there := full(t, db)
 		want := there.everything()
 		path, report := there.export("all.tar.zst")
-		if report.Runs != 6 || report.Points < 6000 || report.LoggedModels < 2 || report.ModelVersions < 3 || report.Files < 7 {
+		if report.Runs != 6 || report.Points < 3000 || report.LoggedModels < 2 || report.ModelVersions < 3 || report.Files < 7 {
 			t.Errorf("report: %+v", report)
 		}
 		sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) { bringsBack(t, db, path, report, want) })

@@ -225,6 +225,10 @@ func (im *importer) oneRun(ctx context.Context, r *Run, here Experiment) error {
 		return context.Cause(ctx)
 	}
 	what := "run " + r.Info.RunID
+	if _, err := statusOf(string(r.Info.Status)); err != nil || r.Info.RunID == "" {
+		im.report.fault(what, cmp.Or(err, errors.New("it has no id")))
+		return nil
+	}
 	has, err := im.to.Runs.HasRun(ctx, r.Info.RunID)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
@@ -285,6 +289,10 @@ func (im *importer) loggedModel(ctx context.Context, m *LoggedModel, here Experi
 		return nil
 	}
 	what := "logged model " + m.Info.ModelID
+	if _, err := modelStatusOf(string(m.Info.Status)); err != nil || m.Info.ModelID == "" {
+		im.report.fault(what, cmp.Or(err, errors.New("it has no id")))
+		return nil
+	}
 	has, err := im.to.LoggedModels.HasLoggedModel(ctx, m.Info.ModelID)
 	if err != nil {
 		return err
