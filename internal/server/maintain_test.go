@@ -1,8 +1,11 @@
 package server
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/weir-ml/weir/internal/sqldb"
 	"github.com/weir-ml/weir/internal/sqldb/sqldbtest"
@@ -58,4 +61,54 @@ func closed(s *Server, err error) error {
 		_ = s.close()
 	}
 	return err
+}
+
+// TestTablesAreTheSameOnBothDatabases guards backups, which copy tables by their names and columns.
+func TestTablesAreTheSameOnBothDatabases(t *testing.T) {
+	t.Parallel()
+	tables := map[string]map[string][]string{}
+	sqldbtest.EachURI(t, func(t *testing.T, uri string) {
+		dir := t.TempDir()
+		if _, err := UpgradeStore(t.Context(), Config{BackendStoreURI: uri, ArtifactsDestination: dir, Dir: dir}); err != nil {
+			t.Fatal(err)
+		}
+		db := sqldbtest.Open(t, uri)
+		found := map[string][]string{}
+		columns := `select name from pragma_table_info($1) order by name`
+		if db.Dialect() == sqldb.Postgres {
+			columns = `select cast(column_name as text) from information_schema.columns where table_schema = current_schema() and table_name = $1 order by 1`
+		}
+		err := db.Read(t.Context(), func(tx *sqldb.Tx) error {
+			names, err := tx.Tables()
+			if err != nil {
+				return err
+			}
+			for _, name := range names {
+				rows, err := tx.Query(columns, name)
+				if err != nil {
+					return err
+				}
+				for rows.Next() {
+					var column string
+					if err := rows.Scan(&column); err != nil {
+						rows.Close()
+						return err
+					}
+					found[name] = append(found[name], column)
+				}
+				if err := rows.Close(); err != nil {
+					return err
+				}
+				slices.Sort(found[name])
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tables[db.Dialect().String()] = found
+	})
+	if diff := cmp.Diff(tables["sqlite"], tables["postgres"]); diff != "" || len(tables["sqlite"]) < 20 {
+		t.Errorf("%d tables; (-sqlite +postgres) %s", len(tables["sqlite"]), diff)
+	}
 }
