@@ -74,7 +74,10 @@ finish_model <- function(path, model_spec) {
   example <- model_spec$.example
   model_spec$.example <- NULL
   if (!is.null(example)) {
-    write_text(table_json(as.data.frame(example)), file.path(path, "input_example.json"))
+    example <- as.data.frame(example)
+    # Readers take a time without a zone as UTC.
+    example[] <- lapply(example, function(x) if (inherits(x, "POSIXct")) structure(x, tzone = "UTC") else x)
+    write_text(table_json(example), file.path(path, "input_example.json"))
     model_spec$saved_input_example_info <- list(
       artifact_path = "input_example.json", type = "dataframe", pandas_orient = "split"
     )
