@@ -390,8 +390,8 @@ func TestContentTypes(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"a.csv": "text/plain", "MLmodel": "text/plain", "MLproject": "text/plain", "A.JSON": "text/plain", "x.py": "text/plain",
-		"p.png": "image/png", "noext": "application/octet-stream", "x.unheardof": "application/octet-stream", "log": "application/octet-stream",
-		"a.log": "text/plain",
+		"p.png": "image/png", "noext": "application/octet-stream", "x.unheardof": "application/octet-stream", "log": "text/plain",
+		"a.log": "text/plain", "mlproject": "text/plain",
 	} {
 		if got := contentType(name); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
@@ -399,6 +399,7 @@ func TestContentTypes(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"model.rds": "attachment; filename=model.rds",
+		"dog+1.png": "attachment; filename=dog+1.png",
 		"a b.txt":   `attachment; filename="a b.txt"; filename*=UTF-8''a%20b.txt`,
 		"100%.csv":  `attachment; filename="100_.csv"; filename*=UTF-8''100%25.csv`,
 		"x;y=z":     `attachment; filename="x;y=z"; filename*=UTF-8''x%3By%3Dz`,

@@ -10,13 +10,17 @@ import (
 var textTypes = map[string]bool{
 	"txt": true, "log": true, "err": true, "cfg": true, "conf": true, "cnf": true, "cf": true, "ini": true, "properties": true,
 	"prop": true, "hocon": true, "toml": true, "yaml": true, "yml": true, "xml": true, "json": true, "js": true, "py": true,
-	"py3": true, "csv": true, "tsv": true, "md": true, "rst": true,
+	"py3": true, "csv": true, "tsv": true, "md": true, "rst": true, "mlmodel": true, "mlproject": true,
 }
 
 // contentType guesses a file's type from its name.
 func contentType(name string) string {
 	extension := path.Ext(name)
-	if name == "MLmodel" || name == "MLproject" || (extension != "" && textTypes[strings.ToLower(extension[1:])]) {
+	kind := strings.ToLower(strings.TrimPrefix(extension, "."))
+	if extension == "" { // "MLmodel", but also a file that is just called "log"
+		kind = strings.ToLower(name)
+	}
+	if textTypes[kind] {
 		return "text/plain"
 	}
 	if guess := mime.TypeByExtension(strings.ToLower(extension)); guess != "" {
@@ -28,7 +32,7 @@ func contentType(name string) string {
 // attachment is the Content-Disposition of a download: browsers save it, under this name.
 func attachment(name string) string {
 	plain := func(c rune) bool {
-		return c == '.' || c == '-' || c == '_' || ('0' <= c && c <= '9') || ('a' <= c|0x20 && c|0x20 <= 'z')
+		return c == '.' || c == '-' || c == '_' || c == '+' || ('0' <= c && c <= '9') || ('a' <= c|0x20 && c|0x20 <= 'z')
 	}
 	if strings.IndexFunc(name, func(c rune) bool { return !plain(c) }) < 0 {
 		return "attachment; filename=" + name
