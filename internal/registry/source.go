@@ -70,10 +70,12 @@ func (s *Store) resolveSource(tx *sqldb.Tx, req *mlflow.CreateModelVersionReques
 		}
 	}
 	scheme := schemeOf(from.source)
+	own := namesHost(schemeOf(s.o.ArtifactRoot), s.o.ArtifactRoot) &&
+		strings.HasPrefix(from.source, strings.TrimSuffix(s.o.ArtifactRoot, "/")+"/")
 	switch {
 	case scheme == "" || scheme == "file":
 		return from, s.checkLocal(tx, from, location)
-	case namesHost(scheme, from.source) && !slices.Contains(s.o.HostSchemes, scheme):
+	case namesHost(scheme, from.source) && !own && !slices.Contains(s.o.HostSchemes, scheme):
 		fault := fmt.Sprintf("'source' cannot use the '%s' scheme: it names a host that the server does not keep artifacts on. "+
 			"Use the artifact URI of a run or a logged model.", scheme)
 		if err := checkTraversal(from.source); err != nil {
@@ -84,12 +86,12 @@ func (s *Store) resolveSource(tx *sqldb.Tx, req *mlflow.CreateModelVersionReques
 	if err := checkTraversal(from.source); err != nil {
 		return from, err
 	}
-	switch scheme {
-	case "runs":
+	switch {
+	case scheme == "runs":
 		return s.fromRun(from)
-	case "mlflow-artifacts":
+	case scheme == "mlflow-artifacts" || own:
 		return s.fromArtifacts(tx, from, location)
-	case "models":
+	case scheme == "models":
 		return s.fromModel(tx, req, from, location)
 	}
 	return from, nil

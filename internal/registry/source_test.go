@@ -97,6 +97,38 @@ func TestSources(t *testing.T) {
 	})
 }
 
+// With --default-artifact-root http://this-server/api/2.0/mlflow-artifacts/artifacts the runs' artifacts have such URIs.
+func TestSourcesOnThisServersOwnURL(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *Store, tr *tracking) {
+		s.addModel(t, "m")
+		root := "http://host:5000/api/2.0/mlflow-artifacts/artifacts"
+		s.o.ArtifactRoot = root
+		tr.runs[runA] = root + "/1/" + runA + "/artifacts"
+		for _, c := range []struct{ source, run, fault string }{
+			{tr.runs[runA] + "/model", runA, ""},
+			{tr.runs[runA] + "/model", "", ""},
+			{tr.runs[runA] + "/model", runB, "must identify the resource that contains the source"},
+			{root + "/2/other/artifacts/model", runA, "must identify the resource that contains the source"},
+			{tr.runs[runA] + "/../x", runA, "If supplying a source as an http, https,"},
+			{"http://host:5000/elsewhere", runA, "cannot use the 'http' scheme"},
+			{"http://host:50000/api/2.0/mlflow-artifacts/artifacts/1", runA, "cannot use the 'http' scheme"},
+		} {
+			resp, err := s.CreateModelVersion(t.Context(), &mlflow.CreateModelVersionRequest{Name: "m", Source: c.source, RunID: c.run})
+			switch {
+			case c.fault != "":
+				if err == nil || !strings.Contains(err.Error(), c.fault) {
+					t.Errorf("%s of %q: %v, want %q", c.source, c.run, err, c.fault)
+				}
+			case err != nil:
+				t.Errorf("%s of %q: %v", c.source, c.run, err)
+			case resp.ModelVersion.RunID != mlflow.Some(runA):
+				t.Errorf("%s: %+v", c.source, resp.ModelVersion)
+			}
+		}
+	})
+}
+
 func TestAVersionCanBeCopied(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *Store, tr *tracking) {

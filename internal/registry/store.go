@@ -41,7 +41,9 @@ type Options struct {
 	// HostSchemes are the schemes naming a foreign host that are allowed in sources all the same (MLflow's
 	// MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES).
 	HostSchemes []string
-	Now         func() time.Time // time.Now when nil
+	// ArtifactRoot is where new experiments have their artifacts. When it names a host, sources on it are on this server.
+	ArtifactRoot string
+	Now          func() time.Time // time.Now when nil
 }
 
 // Store keeps registered models in a database.

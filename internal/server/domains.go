@@ -33,7 +33,7 @@ func (s *Server) openDomains(ctx context.Context) ([]domain, error) {
 	}
 	s.closers = append(s.closers, runs)
 	models, err := registry.New(db, registry.Options{
-		Runs: runs, Models: runs, SourcePattern: s.config.VersionSourcePattern, HostSchemes: s.config.HostSchemes,
+		Runs: runs, Models: runs, SourcePattern: s.config.VersionSourcePattern, HostSchemes: s.config.HostSchemes, ArtifactRoot: root,
 	})
 	if err != nil {
 		return nil, err
