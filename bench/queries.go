@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A stock is a store of each target that is filled once and read by every repetition of a scenario.
@@ -141,11 +142,22 @@ func fillSome(p *process, experiments []string, next *atomic.Int64, n int64) err
 	}
 }
 
-// median runs one request over and over on one connection.
+// median runs one request over and over on one connection; b.cpu then says what the server used for each.
 func (b *bench) median(p *process, do func(c *conn) error) (perSecond, p50 float64, err error) {
-	return load(p.host, 1, b.seconds, func(int) func(*conn, int) error {
+	before, err := p.cpu()
+	if err != nil {
+		return 0, 0, err
+	}
+	begin := time.Now()
+	perSecond, p50, err = load(p.host, 1, b.seconds, func(int) func(*conn, int) error {
 		return func(c *conn, _ int) error { return do(c) }
 	})
+	if err != nil {
+		return 0, 0, err
+	}
+	after, err := p.cpu()
+	b.cpu = (after - before) / (perSecond * time.Since(begin).Seconds())
+	return perSecond, p50, err
 }
 
 func searchIn(runs int64, s *stock) func(b *bench) ([]figure, error) {
@@ -191,7 +203,7 @@ func (b *bench) searches(p *process, experiments []string) ([]figure, error) {
 		if err != nil {
 			return nil, err
 		}
-		figures = append(figures, figure{q.name + ", p50", "ms", p50})
+		figures = append(figures, figure{q.name + ", p50", "ms", p50}, figure{q.name + ", processor time", "ms", b.cpu / 1000})
 	}
 	return figures, nil
 }

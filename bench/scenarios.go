@@ -70,12 +70,13 @@ func (b *bench) trackingOn(p *process, clients int, work logging) (perSecond, p5
 	if err != nil {
 		return 0, 0, err
 	}
+	begin := time.Now()
 	perSecond, p50, err = load(p.host, clients, b.seconds, func(client int) func(*conn, int) error { return work(runs[client]) })
 	if err != nil {
 		return 0, 0, err
 	}
 	after, err := p.cpu()
-	b.cpu = (after - before) / (perSecond * b.seconds.Seconds())
+	b.cpu = (after - before) / (perSecond * time.Since(begin).Seconds())
 	return perSecond, p50, err
 }
 

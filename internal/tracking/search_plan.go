@@ -67,6 +67,7 @@ func (l *runList) plan() error {
 // there is nothing when one of the conditions has no match at all.
 func (l *runList) chooseDrive() error {
 	best := l.s.probe
+	bounds := l.bounds()
 	for _, t := range conjuncts(l.inSQL) {
 		if !drives(t) {
 			continue
@@ -79,6 +80,9 @@ func (l *runList) chooseDrive() error {
 		if !ok {
 			l.empty = true
 			return nil
+		}
+		if slices.Contains(bounds, t) {
+			continue // a walk in order reads no other runs than those
 		}
 		q := &query{tx: l.tx}
 		c := conditions{query: q}
@@ -155,7 +159,17 @@ func drives(t *search.Term) bool {
 
 func (l *runList) driveCondition(c *conditions, t *search.Term) string {
 	if t.Type == search.Text {
-		return " and substr(d.value, 1, 128) = " + c.arg(head(t.Text)) + " and d.value = " + c.arg(t.Text)
+		return " and " + textIs(c.query, "d.value", t.Text)
 	}
 	return " and " + c.compare(t, "d.value")
+}
+
+// textIs is the condition that a value is a text, by what the index has of it. Of a short text it has all, so that nothing
+// else is read.
+func textIs(q *query, value, text string) string {
+	sql := "substr(" + value + ", 1, 128) = " + q.arg(head(text))
+	if len(text) >= 128 {
+		sql += " and " + value + " = " + q.arg(text)
+	}
+	return sql
 }

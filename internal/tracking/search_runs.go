@@ -404,9 +404,26 @@ func (l *runList) keyed(q *query, t *search.Term, condition func(string) string)
 	if t.Entity == search.Metric {
 		value = "x." + foldColumn(t.Fold)
 	}
+	run := cmp.Or(l.walked, "r.id")
+	if l.tx.Dialect() == sqldb.SQLite && t.Entity != search.Metric && t.Op == search.Eq {
+		// The runs with one value lie together in the index by value, whereas the values of a run lie beside its others: looked
+		// up for many runs, those are all over the table.
+		return l.early("exists (select 1 from " + table.table + " x indexed by " + table.table + "_value where x.key_id = " + q.arg(key) +
+			" and " + textIs(q, "x.value", t.Text) + " and x.run_id = " + run + ")"), nil
+	}
 	if l.tx.Dialect() == sqldb.SQLite {
 		// The sign keeps SQLite from the index by value, in which it would look at all runs that match, for each run.
 		value = "+" + value
 	}
-	return exists(t, "select 1 from "+table.table+" x where x.run_id = "+cmp.Or(l.walked, "r.id")+" and x.key_id = "+q.arg(key), condition, value), nil
+	return l.early(exists(t, "select 1 from "+table.table+" x where x.run_id = "+run+" and x.key_id = "+q.arg(key), condition, value)), nil
+}
+
+// early has SQLite decide a condition as soon as a walk along an index comes to a run. Of a plain exists it would make a join,
+// which comes after the run's own row, and that row is what costs.
+func (l *runList) early(exists string) string {
+	inner, ok := strings.CutPrefix(exists, "exists (")
+	if !ok || l.walked == "" || l.tx.Dialect() != sqldb.SQLite {
+		return exists
+	}
+	return "((" + strings.TrimSuffix(inner, ")") + " limit 1) is not null)"
 }

@@ -351,3 +351,31 @@ func TestListsAreFilteredByScopeInsideTheirQueries(t *testing.T) {
 		}
 	})
 }
+
+// TestLongTextsAreComparedWhole: an index holds the first 128 characters only, whichever way a search goes through it.
+func TestLongTextsAreComparedWhole(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *server) {
+		for _, prefix := range []int{126, 127, 128, 129, 300} {
+			exp := s.experiment(fmt.Sprint(prefix))
+			want := strings.Repeat("ü", prefix) + "a"
+			for i, value := range []string{want, want + "b", want[:len(want)-1], strings.Repeat("ü", prefix) + "c", want} {
+				run := s.run(exp)
+				s.param(run, "p", value)
+				s.tag(run, "t", value)
+				s.metric(run, "m", i, 1, 1)
+			}
+			for _, probe := range []int{2000, 1} { // from the few that match, or along the metric
+				s.store.SetProbe(probe)
+				for _, filter := range []string{"params.p = '%s'", "tags.t = '%s' and metrics.m >= 0"} {
+					got := ok[mlflow.SearchRunsResponse](s, "POST", "runs/search", mlflow.SearchRunsRequest{
+						ExperimentIDs: []string{exp}, Filter: fmt.Sprintf(filter, want), OrderBy: []string{"metrics.m DESC"},
+					})
+					if len(got.Runs) != 2 || metricOf(got.Runs[0], "m") != "4@1/1" || metricOf(got.Runs[1], "m") != "0@1/1" {
+						t.Errorf("%d characters, %s, probe %d: %d runs", prefix+1, filter, probe, len(got.Runs))
+					}
+				}
+			}
+		}
+	})
+}
