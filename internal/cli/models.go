@@ -204,6 +204,9 @@ func (a *app) predictModel() *cobra.Command {
 			return err
 		}
 		a.warnIgnored(cmd)
+		if err := a.checkOutput(out); err != nil {
+			return err
+		}
 		if outputFormat(out, nil) != "" {
 			rows, err := a.openInput(cmd.Context(), in, contentType)
 			if err != nil {

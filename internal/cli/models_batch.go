@@ -48,6 +48,9 @@ func (a *app) batch(ctx context.Context, o *modelOptions, b *batchOptions, in *b
 	if b.chunkRows < 1 {
 		return usagef("--chunk-rows %d: a call of predict needs a row at least", b.chunkRows)
 	}
+	if b.workers < 0 {
+		return usagef("--workers %d: a batch needs an R process at least; 0 chooses their number", b.workers)
+	}
 	c, err := a.fetch(ctx, o)
 	if err != nil {
 		return err

@@ -215,6 +215,25 @@ func (in *batchInput) download(ctx context.Context, a *app, uri string) (string,
 	return local, nil
 }
 
+// checkOutput refuses names into which no predictions can be written, before a model is fetched and started for them.
+func (a *app) checkOutput(out string) error {
+	format := endpoint.FormatOf(out)
+	cloud := artifact.IsCloudURI(out)
+	if outputFormat(out, nil) == "" && (cloud || format != "") {
+		return usagef("--output-path %s: predictions are written as .csv, .jsonl or .parquet", out)
+	}
+	if cloud || out == "" || out == "-" {
+		return nil
+	}
+	if _, ok := mlflow.LocalPath(out); !ok {
+		return usagef("--output-path %s: predictions are written to a file or an object store", out)
+	}
+	if info, err := os.Stat(a.abs(out)); err == nil && info.IsDir() {
+		return usagef("--output-path %s is a folder: name a file", out)
+	}
+	return nil
+}
+
 // outputFormat gives the format of what a batch writes, by its name; "" when the name asks for no batch.
 func outputFormat(out string, in *batchInput) string {
 	switch path.Ext(strings.ToLower(out)) {

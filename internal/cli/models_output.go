@@ -17,6 +17,7 @@ import (
 
 	"github.com/weir-ml/weir/internal/artifact"
 	"github.com/weir-ml/weir/internal/endpoint"
+	"github.com/weir-ml/weir/mlflow"
 )
 
 // batchOutput is the file of a batch's predictions. It grows under a hidden name with a note of how far it is beside it,
@@ -60,7 +61,8 @@ func (a *app) createOutput(target, identity string, restart bool) (*batchOutput,
 		o.part = filepath.Join(dir, hex.EncodeToString(sum[:16]))
 		o.side = o.part + ".failed.csv"
 	} else {
-		o.target = a.abs(target)
+		local, _ := mlflow.LocalPath(target) // checkOutput has seen to that
+		o.target = a.abs(local)
 		o.part = filepath.Join(filepath.Dir(o.target), "."+filepath.Base(o.target)+".weir-part")
 		o.side = o.target + ".failed.csv"
 	}

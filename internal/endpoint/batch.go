@@ -215,7 +215,7 @@ func (b *batch) readFile(file int, pieces chan<- *piece, wg *sync.WaitGroup) err
 	}
 	src, err := b.open(f, at)
 	if err != nil {
-		return b.named(f, err)
+		return withName(f, err)
 	}
 	defer src.Close()
 	for {
@@ -257,6 +257,10 @@ func (b *batch) named(f *BatchFile, err error) error {
 	if len(b.Files) == 1 {
 		return err
 	}
+	return withName(f, err)
+}
+
+func withName(f *BatchFile, err error) error {
 	var known *mlflow.Error
 	if errors.As(err, &known) {
 		return mlflow.Errorf(known.Code, "%s: %s", f.Name, known.Message)

@@ -13,7 +13,7 @@ type flat struct {
 }
 
 func badArrow(format string, args ...any) error {
-	return badInput("the body is not Arrow's IPC format: "+format, args...)
+	return badInput("the input is not Arrow's IPC format: "+format, args...)
 }
 
 func (t flat) need(at, n int) []byte {

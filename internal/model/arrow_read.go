@@ -49,7 +49,7 @@ type arrowField struct {
 // readArrowSchema reads the fields of a schema message's header.
 func readArrowSchema(t flat) []arrowField {
 	if t.int(0, 2, 0) != 0 {
-		panic(badInput("the Arrow body is big-endian; write it little-endian"))
+		panic(badInput("the Arrow data are big-endian; write it little-endian"))
 	}
 	var out []arrowField
 	seen := 0

@@ -36,7 +36,7 @@ const (
 )
 
 func badParquet(format string, args ...any) error {
-	return badInput("the body is not Parquet: "+format, args...)
+	return badInput("the input is not Parquet: "+format, args...)
 }
 
 func (t *thriftReader) byte() byte {
