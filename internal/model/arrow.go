@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -204,6 +205,30 @@ func (c *Column) addTyped(x float64) {
 	}
 	c.Num = append(c.Num, x)
 	c.present()
+}
+
+// addAll adds n numbers that are all there.
+func (c *Column) addAll(n int, number func(int) float64) {
+	at := len(c.Num)
+	c.Num = slices.Grow(c.Num, n)[:at+n]
+	added := c.Num[at:]
+	for i := range added {
+		added[i] = number(i)
+	}
+	c.allAdded(added)
+}
+
+// allAdded counts numbers that stand in Num already.
+func (c *Column) allAdded(added []float64) {
+	for i := 0; c.Kind == Integer && i < len(added); i++ {
+		if x := added[i]; x <= math.MinInt32 || x > math.MaxInt32 {
+			c.Kind = Double
+		}
+	}
+	c.n += len(added)
+	if c.Null != nil {
+		c.Null = append(c.Null, make([]bool, len(added))...)
+	}
 }
 
 func btoi(b bool) int {

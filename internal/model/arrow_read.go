@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -325,6 +326,11 @@ func (f *arrowFrames) append(i int, a *arrowArray, from, to int) {
 		}
 	default:
 		number := a.numbers()
+		if a.nulls == 0 {
+			c.addAll(to-from, func(i int) float64 { return number(from + i) })
+			return
+		}
+		c.Num = slices.Grow(c.Num, to-from)
 		add = func(row int) { c.addTyped(number(row)) }
 	}
 	for row := from; row < to; row++ {

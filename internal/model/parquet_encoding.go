@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // newDecoder gives the decoder of a data page's values.
@@ -77,10 +78,12 @@ func (d *plain) read(v *values, n int) {
 			v.ints = append(v.ints, int64(binary.LittleEndian.Uint64(b)))
 		}
 	case pqFloat:
+		v.floats = slices.Grow(v.floats, n)
 		for b := d.cut(4 * n); len(b) > 0; b = b[4:] {
 			v.floats = append(v.floats, float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
 		}
 	case pqDouble:
+		v.floats = slices.Grow(v.floats, n)
 		for b := d.cut(8 * n); len(b) > 0; b = b[8:] {
 			v.floats = append(v.floats, math.Float64frombits(binary.LittleEndian.Uint64(b)))
 		}
@@ -132,6 +135,7 @@ type hybrid struct {
 }
 
 func (h *hybrid) read(dst []int32, n int) []int32 {
+	dst = slices.Grow(dst, n)
 	for n > 0 {
 		switch {
 		case h.equal > 0:

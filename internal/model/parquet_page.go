@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
@@ -312,6 +313,14 @@ func (p *pageReader) read(i, most int) int {
 
 // place appends n rows, of which there says the ones with a value; all when it is empty.
 func (p *pageReader) place(i int, c *Column, n int) {
+	if len(p.there) == 0 && len(p.got.floats) == n {
+		c.Num = append(c.Num, p.got.floats...)
+		c.allAdded(p.got.floats)
+		return
+	}
+	if c.Kind != Text && c.Kind != Empty {
+		c.Num = slices.Grow(c.Num, n)
+	}
 	add := p.adder(i, c)
 	at := 0
 	for row := range n {
