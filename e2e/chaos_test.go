@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/weir-ml/weir/internal/sqldb"
+	"github.com/weir-ml/weir/internal/tracking"
 	"github.com/weir-ml/weir/mlflow"
 )
 
@@ -295,6 +296,9 @@ func checkChaos(t *testing.T, dir, database string, runs []*chaosRun, starts *[]
 	defer db.Close()
 	if faults, err := db.Check(ctx); err != nil || len(faults) > 0 {
 		t.Errorf("the database is damaged: %q, %v", faults, err)
+	}
+	if _, err := tracking.Check(ctx, db, func(what string) { t.Error(what) }); err != nil {
+		t.Error(err)
 	}
 }
 
