@@ -171,7 +171,7 @@ func validateExperimentName(name, field string) error {
 	if strings.TrimSpace(name) == "" {
 		return invalid("Missing value for required parameter '%s'. See the API docs for more information about request parameters.", field)
 	}
-	return validateLength(name, field, maxExperimentName)
+	return validateLength(name, "name", maxExperimentName)
 }
 
 func validateExperimentTag(tag mlflow.KeyValue, where string) error {

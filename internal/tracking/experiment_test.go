@@ -99,7 +99,7 @@ func TestFaultsOfExperimentsHaveMLflowsMessages(t *testing.T) {
 			{"GET", "experiments/get", "experiment_id=abc", mlflow.CodeResourceDoesNotExist, "No Experiment with id=abc exists"},
 			{"GET", "experiments/get-by-name", "experiment_name=exp", mlflow.CodeResourceDoesNotExist, "Could not find experiment with name 'exp'"},
 			{"POST", "experiments/update", `{"experiment_id":"0","new_name":"taken"}`, mlflow.CodeResourceAlreadyExists, "already exists"},
-			{"POST", "experiments/update", `{"experiment_id":"0","new_name":"` + long + `"}`, mlflow.CodeInvalidParameterValue, "'new_name' exceeds"},
+			{"POST", "experiments/update", `{"experiment_id":"0","new_name":"` + long + `"}`, mlflow.CodeInvalidParameterValue, "'name' exceeds the maximum length of 500 characters"},
 			{"POST", "experiments/set-experiment-tag", `{"experiment_id":"0","key":"k","value":"` + strings.Repeat("v", 20001) + `"}`, mlflow.CodeInvalidParameterValue, "'value' exceeds the maximum length of 20000"},
 			{"POST", "experiments/search", `{"max_results":50001}`, mlflow.CodeInvalidParameterValue, "Invalid value 50001 for parameter 'max_results' supplied. It must be at most 50000"},
 			{"POST", "experiments/search", `{"max_results":0}`, mlflow.CodeInvalidParameterValue, "Invalid value 0 for parameter 'max_results' supplied. It must be a positive integer"},
