@@ -15,7 +15,7 @@ import (
 
 // rCommand is `weir r`.
 func (a *app) rCommand() *cobra.Command {
-	return group("r", "Work with the R package", a.installR(), a.relayCommand(), a.systemCommand())
+	return group("r", "Work with the R package", a.installR(), a.relayCommand(), a.systemCommand(), a.storeCommand())
 }
 
 // installR installs the R package that this binary carries; it needs no network.

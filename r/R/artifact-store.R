@@ -2,6 +2,7 @@
 # and its place; a key is a path below it with "/" between its segments.
 #   proxy   mlflow-artifacts: URIs, over HTTP
 #   local   folders that this machine can write to
+#   cloud   object stores that the program reaches
 #   server  anything else that belongs to a run: the tracking server fetches it
 #   offline files wait on this machine until mlflow_sync()
 
@@ -12,6 +13,8 @@ artifact_store <- function(uri, client, run_id = NULL) {
     path <- local_path(uri)
     if (is_near(client) || dir.exists(path)) return(list(kind = "local", path = path))
   }
+  store <- if (is_cloud_uri(uri)) cloud_store(uri, client, run_id)
+  if (!is.null(store)) return(store)
   if (!is.null(run_id)) return(list(kind = "server", run_id = run_id, client = client))
   NULL
 }
@@ -100,6 +103,10 @@ SMALL_FILE <- 1e6
 store_put <- function(store, file, key) {
   if (store$kind == "offline") return(spool_file_of_run(store, file, key))
   if (store$kind == "local") return(copy_atomic(file, os_path(file.path(store$path, key))))
+  if (store$kind == "cloud") {
+    cloud_run("put", store, key, normalizePath(file))
+    return(invisible(NULL))
+  }
   if (may_send_parts(store, file.size(file)) && put_parts(store, file, key)) return(invisible(NULL))
   small <- file.size(file) <= SMALL_FILE
   moved <- if (!small) byte_progress(basename(file))
@@ -160,6 +167,13 @@ store_get <- function(store, key, dest) {
     if (!file.exists(from) || dir.exists(from)) missing()
     return(copy_atomic(from, dest))
   }
+  if (store$kind == "cloud") {
+    part <- tempfile(".part-", normalizePath(dirname(dest)))
+    on.exit(unlink(part))
+    cloud_run("get", store, key, part)
+    if (!file.rename(part, dest)) mlflow_abort(paste("Cannot write", dest))
+    return(invisible(NULL))
+  }
   # Python's server answers 500 for a file that is not there, so a 500 is final.
   answer <- fetch_file(function(part, have, tag, moved) {
     if (store$kind == "proxy") {
@@ -199,6 +213,7 @@ store_list <- function(store, key = "") {
   files <- switch(store$kind,
     offline = list(),
     local = list_local(os_path(file.path(store$path, key))),
+    cloud = cloud_list(store, key),
     proxy = {
       answer <- proxy_call(store, "GET", NULL, query = list(path = join_path(store$path, key)))
       items <- finish_call(answer, "artifacts")$files

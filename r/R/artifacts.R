@@ -220,7 +220,12 @@ locate_artifact <- function(uri, client) {
     return(found)
   }
   store <- artifact_store(uri, client)
-  if (is.null(store)) NULL else list(store = store, key = "")
+  if (is.null(store)) return(NULL)
+  if (store$kind != "cloud") return(list(store = store, key = ""))
+  # It may be a file: that is found in its folder.
+  key <- key_name(store$path)
+  store$path <- parent_key(store$path)
+  list(store = store, key = key)
 }
 
 registry_client_for <- function(client) {
