@@ -41,7 +41,8 @@ OUTPUT.failed.csv, and makes the exit status 1; the others are not affected. The
 command is ended before that, the same command goes on where the last whole piece was written (--restart begins anew).
 A model that looks across rows, as one with scale() inside does, sees --chunk-rows at a time.
 
-Into another file, or without --output-path, the answer of the model server is written: {"predictions": [ … ]}.`
+Into another file, or without --output-path, the predictions are written as JSON, as MLflow writes them: [ … ] for a model
+that only R loads, {"predictions": [ … ]} for one that Python loads too.`
 
 // batch predicts for the rows of files.
 func (a *app) batch(ctx context.Context, o *modelOptions, b *batchOptions, in *batchInput, out, format string) error {
