@@ -170,8 +170,9 @@ func (a *app) runEndpoint(ctx context.Context, s *serving) error {
 		listener.Close()
 		return err
 	}
+	var bye farewell
 	h := &http.Server{
-		Handler: e.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		Handler: bye.wrap(e.Handler()), ConnState: bye.connState, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
@@ -182,6 +183,7 @@ func (a *app) runEndpoint(ctx context.Context, s *serving) error {
 		select {
 		case err = <-served:
 		case <-ctx.Done():
+			bye.wait()
 		}
 	} else if ctx.Err() != nil {
 		err = nil // stopped while it was starting
