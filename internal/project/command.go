@@ -52,7 +52,7 @@ func buildCommand(template string, declared, extra []Param) (command, error) {
 		return command{}, err
 	}
 	c := command{}
-	line, err := shellLine(parts)
+	line, err := shellLine(parts, quote)
 	for _, p := range extra {
 		line += " --" + p.Name + " " + quote(p.Value)
 	}
@@ -75,8 +75,12 @@ func buildCommand(template string, declared, extra []Param) (command, error) {
 			return command{}, unsafeValue(p)
 		}
 	}
-	c.bash = line
-	return c, nil
+	c.bash, err = shellLine(parts, quoteWord)
+	for _, p := range extra {
+		c.bash += " --" + p.Name + " " + quote(p.Value)
+	}
+	c.shown = c.bash
+	return c, err
 }
 
 // part is a piece of a command: text, or the place of a parameter.
@@ -138,6 +142,7 @@ func split(parts []part) (words []string, ok bool) {
 	var word strings.Builder
 	started := false
 	quoted := byte(0)
+	assigns := false // in the first word; a value that has an equals sign assigns nothing
 	end := func() {
 		if started {
 			words = append(words, word.String())
@@ -167,6 +172,7 @@ func split(parts []part) (words []string, ok bool) {
 			case strings.IndexByte(metaOutside, c) >= 0:
 				return nil, false
 			default:
+				assigns = assigns || c == '=' && len(words) == 0
 				word.WriteByte(c)
 				started = true
 			}
@@ -174,15 +180,15 @@ func split(parts []part) (words []string, ok bool) {
 	}
 	end()
 	// An assignment before the command, like X=1 make, is shell syntax too.
-	return words, quoted == 0 && len(words) > 0 && !strings.Contains(words[0], "=")
+	return words, quoted == 0 && len(words) > 0 && !assigns
 }
 
 // weak are the constructs in which quoting a value does not make it data: here-documents, command substitution in its old
 // form, ANSI-C quotes, and what evaluates arithmetic.
 var weak = []string{"<<", "`", "$'", "((", "[[", "$["}
 
-// shellLine makes a line for bash. A value outside quotes is quoted; where that does not protect, it must be harmless.
-func shellLine(parts []part) (string, error) {
+// shellLine makes a line for bash. A value outside quotes is quoted by quote; where that does not protect, it must be harmless.
+func shellLine(parts []part, quote func(string) string) (string, error) {
 	whole := ""
 	for _, p := range parts {
 		whole += p.text
@@ -259,6 +265,18 @@ func quote(value string) string {
 	if harmless(value) {
 		return value
 	}
+	return singleQuoted(value)
+}
+
+// quoteWord is quote for a value that may stand where a command begins: with a bare equals sign it would be an assignment.
+func quoteWord(value string) string {
+	if harmless(value) && !strings.Contains(value, "=") {
+		return value
+	}
+	return singleQuoted(value)
+}
+
+func singleQuoted(value string) string {
 	return "'" + strings.ReplaceAll(value, "'", `'"'"'`) + "'"
 }
 

@@ -13,7 +13,7 @@ import (
 
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	declared := []Param{{"alpha", "0.5"}, {"name", "a b"}, {"evil", "$(touch x)'; rm -rf ."}, {"plain", "x.csv"}, {"lines", "a\nb"}}
+	declared := []Param{{"alpha", "0.5"}, {"name", "a b"}, {"evil", "$(touch x)'; rm -rf ."}, {"plain", "x.csv"}, {"lines", "a\nb"}, {"assign", "PATH=x"}}
 	extra := []Param{{"seed", "42"}, {"note", "it's"}}
 	tests := []struct {
 		template string
@@ -32,6 +32,9 @@ func TestCommands(t *testing.T) {
 		{template: "prog {{alpha}} {plain}", bash: "prog {alpha} x.csv"},
 		{template: "a {name} && b {evil} | c", bash: `a 'a b' && b '$(touch x)'"'"'; rm -rf .' | c`},
 		{template: "X=1 prog {name}", bash: "X=1 prog 'a b'"},
+		{template: "{assign} prog", argv: []string{"PATH=x", "prog"}},
+		{template: "prog {assign} --x={assign}", argv: []string{"prog", "PATH=x", "--x=PATH=x"}},
+		{template: "{assign} prog | cat {assign}", bash: "'PATH=x' prog | cat 'PATH=x'"},
 		{template: "prog ${HOME} {alpha}", bash: "prog ${HOME} 0.5"},
 		{template: "prog > out.txt {name}", extra: extra, bash: `prog > out.txt 'a b' --seed 42 --note 'it'"'"'s'`},
 		{template: `echo "{plain}" '{alpha}' | cat`, bash: `echo "x.csv" '0.5' | cat`},
