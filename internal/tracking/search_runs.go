@@ -2,6 +2,7 @@ package tracking
 
 import (
 	"cmp"
+	"container/heap"
 	"context"
 	"slices"
 	"strings"
@@ -90,7 +91,7 @@ func (s *Store) runLists(tx *sqldb.Tx, req *mlflow.SearchRunsRequest, scope api.
 	for _, e := range exps {
 		l := &runList{
 			s: s, tx: tx, exp: e, view: req.RunViewType, order: order, after: after,
-			size: max(16, (limit+1+len(exps)-1)/len(exps)),
+			size: max(4, (limit+1+len(exps)-1)/len(exps)), most: limit + 1,
 		}
 		l.inSQL, l.inGo = split(filter)
 		if err := l.plan(); err != nil {
@@ -108,26 +109,49 @@ type runHit struct {
 	places []place
 }
 
-// mergedRuns joins the lists of several experiments.
+// mergedRuns joins the lists of several experiments. Once it is read it is a heap of the lists that have a run, by their
+// first ones: a search over hundreds of experiments looks at few of them for each run.
 type mergedRuns struct {
 	lists   []*runList
 	columns []column
+	heaped  bool
 }
 
-func (m *mergedRuns) first() (best *runList, err error) {
-	for _, l := range m.lists {
-		hit, err := l.head()
-		if err != nil {
-			return nil, err
+func (m *mergedRuns) Len() int      { return len(m.lists) }
+func (m *mergedRuns) Swap(i, j int) { m.lists[i], m.lists[j] = m.lists[j], m.lists[i] }
+func (m *mergedRuns) Push(x any)    { m.lists = append(m.lists, x.(*runList)) }
+func (m *mergedRuns) Less(i, j int) bool {
+	return comparePlaces(m.columns, m.lists[i].buf[0].places, m.lists[j].buf[0].places) < 0
+}
+
+func (m *mergedRuns) Pop() any {
+	end := len(m.lists) - 1
+	l := m.lists[end]
+	m.lists = m.lists[:end]
+	return l
+}
+
+// first gives the list whose first run is next, nil at the end.
+func (m *mergedRuns) first() (*runList, error) {
+	if !m.heaped {
+		m.heaped = true
+		var some []*runList
+		for _, l := range m.lists {
+			hit, err := l.head()
+			if err != nil {
+				return nil, err
+			}
+			if hit != nil {
+				some = append(some, l)
+			}
 		}
-		if hit == nil {
-			continue
-		}
-		if best == nil || comparePlaces(m.columns, hit.places, best.buf[0].places) < 0 {
-			best = l
-		}
+		m.lists = some
+		heap.Init(m)
 	}
-	return best, nil
+	if len(m.lists) == 0 {
+		return nil, nil
+	}
+	return m.lists[0], nil
 }
 
 func (m *mergedRuns) next() (*runHit, error) {
@@ -137,6 +161,14 @@ func (m *mergedRuns) next() (*runHit, error) {
 	}
 	hit := l.buf[0]
 	l.buf = l.buf[1:]
+	switch more, err := l.head(); {
+	case err != nil:
+		return nil, err
+	case more == nil:
+		heap.Pop(m)
+	default:
+		heap.Fix(m, 0)
+	}
 	return &hit, nil
 }
 
@@ -155,7 +187,8 @@ type runList struct {
 	inGo  search.Expr // decided here
 	order []search.OrderKey
 	after []place
-	size  int // rows of one query
+	size  int // rows of the next query
+	most  int // rows of any query
 
 	columns []column
 	joins   []orderJoin // for each order key
@@ -262,6 +295,7 @@ func (l *runList) fill() error {
 			l.empty = true
 		}
 	}
+	l.size = max(l.size, min(4*l.size, l.most)) // one of many experiments may have all that is wanted
 	if l.inGo != nil {
 		if hits, err = l.recheck(hits); err != nil {
 			return err
