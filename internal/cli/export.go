@@ -12,9 +12,9 @@ import (
 // exportCommand is `weir export`: a store as one file.
 func (a *app) exportCommand() *cobra.Command {
 	var (
-		file, destination string
-		experiments       []string
-		overwrite         bool
+		file, destination, artifactRoot string
+		experiments                     []string
+		overwrite                       bool
 	)
 	cmd := &cobra.Command{
 		Use:   "export [STORE] -o FILE.tar.zst",
@@ -45,7 +45,7 @@ the server's own, such as a bucket that clients write to, stay there.`,
 			}
 			progress := &progress{a: a}
 			report, err := server.Export(cmd.Context(), server.ExportOptions{
-				Config: server.Config{BackendStoreURI: store, ArtifactsDestination: destination, Dir: a.Dir, Version: Version},
+				Config: server.Config{BackendStoreURI: store, ArtifactsDestination: destination, DefaultArtifactRoot: artifactRoot, Dir: a.Dir, Version: Version},
 				File:   file, Stdout: a.Stdout, Overwrite: overwrite, Experiments: experiments, Progress: progress.count,
 			})
 			progress.end()
@@ -66,8 +66,10 @@ the server's own, such as a bucket that clients write to, stay there.`,
 	f.StringArrayVar(&experiments, "experiment", nil, "take only this experiment, by id or name; may be given several times")
 	f.BoolVar(&overwrite, "overwrite", false, "replace the file if it is there already")
 	f.StringVar(&destination, "artifacts-destination", "", "where the store's server keeps artifacts, if it is told")
+	f.StringVar(&artifactRoot, "default-artifact-root", "", "where new experiments put artifacts, if the store's server is told; a local folder is taken along")
 	f.BoolVar(&a.asJSON, "json", false, "print the summary as JSON")
 	env(cmd, "artifacts-destination", "MLFLOW_ARTIFACTS_DESTINATION")
+	env(cmd, "default-artifact-root", "MLFLOW_DEFAULT_ARTIFACT_ROOT")
 	return cmd
 }
 

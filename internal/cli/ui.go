@@ -118,6 +118,9 @@ func (a *app) openCopy(ctx context.Context, uri string) (t *tracking, err error)
 			remove()
 		}
 	}()
+	if err := a.setLogger("text", "warn"); err != nil { // the server runs in this process
+		return nil, errors.Join(err, src.Close())
+	}
 	config := server.Config{BackendStoreURI: dir, Dir: a.Dir, Version: Version, Lease: true}
 	progress := &progress{a: a}
 	report, err := server.Import(ctx, server.ImportOptions{Config: config, Source: src, Progress: progress.count})

@@ -42,14 +42,14 @@ func newImports(ctx context.Context, store Store, db *sqldb.DB, root string, run
 // importedFiles stores artifacts that an import brings, and reads those that an export takes.
 type importedFiles struct{ files *artifact.Store }
 
-func (f importedFiles) KeyOfURI(uri string) (string, error) { return f.files.KeyOfURI(uri) }
+func (f importedFiles) KeyOfURI(uri string) (string, error) { return f.files.KeyOfOwner(uri) }
 
 func (f importedFiles) List(ctx context.Context, path string) ([]mlflow.FileInfo, error) {
-	return f.files.List(ctx, path)
+	return f.files.ListKey(ctx, path)
 }
 
 func (f importedFiles) Open(ctx context.Context, path string) (io.ReadCloser, int64, error) {
-	file, err := f.files.Get(ctx, path)
+	file, err := f.files.OpenKey(ctx, path)
 	if err != nil {
 		return nil, 0, err
 	}

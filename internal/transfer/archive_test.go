@@ -21,6 +21,8 @@ import (
 	"github.com/weir-ml/weir/mlflow"
 )
 
+func (f storeFiles) KeyOfURI(uri string) (string, error) { return f.KeyOfOwner(uri) }
+
 func (f storeFiles) Open(ctx context.Context, path string) (io.ReadCloser, int64, error) {
 	file, err := f.Get(ctx, path)
 	if err != nil {
