@@ -105,7 +105,7 @@ func TestCompressedFiles(t *testing.T) {
 	dir := t.TempDir()
 	runR(t, `d <- commandArgs(TRUE)[1]
 set.seed(1)
-for (size in c("small", "large")) { x <- if (size == "small") list(a = 1, b = "\u00e9") else list(runif(2e5), rep(letters, 1e4))
+for (size in c("small", "large")) { x <- if (size == "small") list(a = 1, b = "\u00e9") else list(runif(3e4), rep(letters, 2e3))
   for (how in c("gzip", "bzip2", "xz")) saveRDS(x, file.path(d, paste0(size, "-", how)), compress = how)
   saveRDS(x, file.path(d, paste0(size, "-plain")), compress = FALSE)
   con <- xzfile(file.path(d, paste0(size, "-xz9")), "wb", compression = -9); saveRDS(x, con); close(con)
