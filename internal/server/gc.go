@@ -20,7 +20,7 @@ type GCOptions struct {
 // GC removes for good what is deleted in a store, whether or not a server works on it. The report says what was done also
 // when an error ended it.
 func GC(ctx context.Context, o GCOptions) (report *tracking.GCReport, err error) {
-	s, err := openStore(ctx, o.Config)
+	s, err := openStore(ctx, o.Config, true)
 	if err != nil {
 		return nil, err
 	}

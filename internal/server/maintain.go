@@ -33,14 +33,8 @@ func UpgradeStore(ctx context.Context, config Config) (done []Upgrade, err error
 	if err := store.prepare(); err != nil {
 		return nil, err
 	}
-	if s.config.ArtifactsDestination == "" && store.Folder == "" {
-		// The tables are all that is wanted; where the artifacts are does not matter.
-		scratch, err := os.MkdirTemp("", "weir-upgrade-")
-		if err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(scratch)
-		s.config.ArtifactsDestination = scratch
+	if err := s.noArtifacts(ctx); err != nil {
+		return nil, err
 	}
 	before, err := s.versions(ctx)
 	if err != nil {
@@ -126,7 +120,7 @@ func (r *CheckReport) found(part string) func(string) {
 // CheckStore looks whether a store is whole: the database by itself, what is kept twice against each other, and with
 // artifacts set every file against its record. It changes nothing but the version of the tables, and runs beside servers.
 func CheckStore(ctx context.Context, config Config, artifacts bool) (report *CheckReport, err error) {
-	s, err := openStore(ctx, config)
+	s, err := openStore(ctx, config, artifacts)
 	if err != nil {
 		return nil, err
 	}

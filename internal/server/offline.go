@@ -13,15 +13,19 @@ import (
 	"github.com/weir-ml/weir/mlflow"
 )
 
-// openStore opens an existing store for maintenance, without listening, beside servers that work on it. The caller closes
-// what it gets.
-func openStore(ctx context.Context, config Config) (*Server, error) {
+// openStore opens an existing store for maintenance, without listening, beside servers that work on it. Without artifacts
+// it does not ask where they are. The caller closes what it gets.
+func openStore(ctx context.Context, config Config, artifacts bool) (*Server, error) {
 	store, err := existingStore(config)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{config: config, store: store}
-	if err := s.findArtifacts(ctx); err != nil {
+	find := s.findArtifacts
+	if !artifacts {
+		find = s.noArtifacts
+	}
+	if err := find(ctx); err != nil {
 		return nil, err
 	}
 	if _, err := s.openDomains(ctx); err != nil {
@@ -88,6 +92,20 @@ func (s *Server) findArtifacts(ctx context.Context) error {
 func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
+}
+
+// noArtifacts has an empty folder stand for the artifacts when nobody has said where they are.
+func (s *Server) noArtifacts(context.Context) error {
+	if s.config.ArtifactsDestination != "" || s.store.Folder != "" {
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "weir-maintain-")
+	if err != nil {
+		return err
+	}
+	s.config.ArtifactsDestination = dir
+	s.closers = append(s.closers, closerFunc(func() error { return os.RemoveAll(dir) }))
+	return nil
 }
 
 // knowsFiles tells whether artifacts were ever put into the store.
