@@ -32,7 +32,7 @@ func Export(ctx context.Context, o ExportOptions) (report *transfer.ExportReport
 	if _, err := os.Stat(file); err == nil && o.File != "-" && !o.Overwrite {
 		return nil, fmt.Errorf("%s is there already; choose another name, or say --overwrite", o.File)
 	}
-	s, err := openStore(ctx, o.Config)
+	s, err := openStore(ctx, o.Config, true)
 	if err != nil {
 		return nil, err
 	}
