@@ -88,7 +88,13 @@ mlflow_load_flavor <- function(flavor, model_path) {
 
 #' @export
 mlflow_load_flavor.mlflow_flavor_crate <- function(flavor, model_path) {
-  unserialize(readRDS(file.path(model_path, attr(flavor, "spec")$model %||% "crate.bin")))
+  file <- attr(flavor, "spec")$model %||% "crate.bin"
+  model <- readRDS(file.path(model_path, file))
+  if (is.raw(model)) model <- unserialize(model)
+  if (!is.function(model)) {
+    mlflow_abort(paste0(file, " holds no crate but an object of class ", class(model)[1L], "."), code = "INVALID_PARAMETER_VALUE")
+  }
+  model
 }
 
 #' @export

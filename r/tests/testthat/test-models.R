@@ -69,6 +69,12 @@ test_that("functions are models, objects without predict() are not", {
   expect_error(saved(new.env()), "it has no predict\\(\\) method.*Wrap it")
 })
 
+test_that("a crate that is none is named", {
+  dir <- saved(function(df) 1)
+  saveRDS(1:3, file.path(dir, "crate.bin"))
+  expect_error(mlflow_load_model(dir), "crate.bin holds no crate but an object of class integer")
+})
+
 test_that("missing packages are named when a model is loaded", {
   dir <- saved(function(df) 1)
   spec <- yaml::read_yaml(file.path(dir, "MLmodel"))
