@@ -8,6 +8,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -91,6 +92,17 @@ func main() {
 }
 
 func run(weir, mlflow string, targets []string, only string, seconds time.Duration, repeat int) error {
+	// Everything that is made lies in one folder, so that one removal is enough, whatever happens.
+	all, err := os.MkdirTemp("", "weir-bench")
+	if err != nil {
+		return err
+	}
+	clean := func() { os.RemoveAll(all) }
+	defer clean()
+	onInterrupt(clean)
+	if err := errors.Join(os.Chmod(all, 0o755), os.Setenv("TMPDIR", all)); err != nil { // PostgreSQL runs as another user
+		return err
+	}
 	path, err := filepath.Abs(weir)
 	if err != nil {
 		return err

@@ -52,6 +52,7 @@ func startPostgres() (*cluster, error) {
 		c.stop()
 		return nil, err
 	}
+	running.Store(c.server.Process.Pid, true)
 	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		out, err := c.command("psql", "-h", c.dir, "-U", "postgres", "-c", "select 1").CombinedOutput()
 		if err == nil {
@@ -97,6 +98,7 @@ func (c *cluster) stop() {
 	if c.server != nil && c.server.Process != nil {
 		_ = c.server.Process.Signal(syscall.SIGINT) // fast shutdown
 		_ = c.server.Wait()
+		running.Delete(c.server.Process.Pid)
 	}
 	os.RemoveAll(c.dir)
 }

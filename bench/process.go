@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -105,10 +107,37 @@ func (b *bench) spawnPython() (*process, time.Duration, error) {
 // begun starts a command in a process group of its own and waits for its end.
 func begun(cmd *exec.Cmd) (*process, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	starting.Lock()
+	defer starting.Unlock()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
+	running.Store(cmd.Process.Pid, true)
 	return &process{cmd: cmd}, nil
+}
+
+var (
+	running  sync.Map   // the process groups of the servers that were started and not stopped
+	starting sync.Mutex // held for ever once nothing more may start
+)
+
+// onInterrupt leaves nothing behind when the user has enough: servers are killed, and what clean removes goes too.
+func onInterrupt(clean func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-signals
+		starting.Lock()
+		running.Range(func(pid, _ any) bool {
+			_ = syscall.Kill(-pid.(int), syscall.SIGKILL)
+			return true
+		})
+		for range 20 { // what was killed may write until it is gone
+			time.Sleep(50 * time.Millisecond)
+			clean()
+		}
+		os.Exit(130)
+	}()
 }
 
 // ready waits until /health answers 200.
@@ -136,6 +165,7 @@ func (p *process) stop() {
 	_ = p.cmd.Wait()
 	late.Stop()
 	_ = syscall.Kill(-pid, syscall.SIGKILL) // workers that outlive their parent
+	running.Delete(pid)
 }
 
 // group gives the processes of the server: itself and its children.
