@@ -52,7 +52,7 @@ func TestAModelInS3(t *testing.T) {
 		out, _ := weir(t, dir, "models", "predict", "-m", uri, "-i", "rows.json", "--cache-dir", "cache").CombinedOutput()
 		return string(out)
 	}
-	if out := predict("s3://bucket/team a/model"); !strings.HasPrefix(out, `{"predictions":[23.92`) {
+	if out := predict("s3://bucket/team a/model"); !strings.HasPrefix(out, `[23.92`) {
 		t.Error(out)
 	}
 	if out := predict("s3://bucket/team a"); !strings.Contains(out, "s3://bucket/team a is not a model: it has no file MLmodel") {
