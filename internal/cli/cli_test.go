@@ -108,7 +108,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 		{[]string{"MLFLOW_WORKSPACE=w"}, []string{"server"}, 1, "weir: MLFLOW_WORKSPACE is set, but this server has no workspaces; unset it"},
 		{nil, []string{"server", "--log-level", "loud"}, 2, `weir: --log-level "loud" is not debug, info, warn or error (see weir server --help)`},
 		{nil, []string{"server", "--static-prefix", "x/", "--backend-store-uri", "s"}, 1, `weir: static prefix "x/" must begin with / and not end with it`},
-		{nil, []string{"models", "predict", "-m", "m", "-t", "xml"}, 2, `weir: --content-type "xml" is none of json, jsonl and csv (see weir models predict --help)`},
+		{nil, []string{"models", "predict", "-m", "m", "-t", "xml"}, 2, `weir: --content-type "xml" is none of json, jsonl, csv, parquet, arrow, arrows and rds (see weir models predict --help)`},
 		{nil, []string{"server", "--port", "70000"}, 2, `weir: --port "70000": a port is a number from 0 to 65535 (see weir server --help)`},
 		{nil, []string{"server", "--x-frame-options", "maybe"}, 2, `weir: --x-frame-options "MAYBE" is not SAMEORIGIN, DENY or NONE (see weir server --help)`},
 		{nil, []string{"server", "--log-slow", "soon"}, 2, `weir: --log-slow "soon" is not a time span such as 500ms, 30s or 2h (see weir server --help)`},
