@@ -22,7 +22,7 @@ import (
 
 const (
 	backupWriters = 16
-	batchKeys     = 7 // metrics of one batch
+	batchKeys     = 20 // metrics of one batch: so many become a pack
 )
 
 // backupWriter logs batches to one run, each with all of its metrics at one step, a param and a file now and then.

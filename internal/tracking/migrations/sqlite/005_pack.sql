@@ -1,0 +1,3 @@
+-- A row of seg whose key_id is 0 is a pack from here on: points of many metrics of its run in one piece, without values in
+-- its summary. No table changes, but a program that does not know packs would show such metrics without their points. The
+-- version tells it so, and it refuses the database.
