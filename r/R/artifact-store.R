@@ -37,7 +37,14 @@ run_store <- function(client, run_id) {
 local_path <- function(uri) {
   if (!grepl("^file:", uri)) return(uri)
   path <- sub("^file:(//[^/]*)?", "", uri)
-  utils::URLdecode(sub("^/([A-Za-z]:)", "\\1", path))
+  url_decode(sub("^/([A-Za-z]:)", "\\1", path))
+}
+
+# What was encoded is UTF-8, which R does not always mark as such.
+url_decode <- function(x) {
+  x <- curl::curl_unescape(enc2utf8(x))
+  Encoding(x) <- "UTF-8"
+  x
 }
 
 is_near <- function(client) {

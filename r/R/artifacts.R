@@ -168,8 +168,8 @@ mlflow_download_artifacts_from_uri <- function(artifact_uri, client = mlflow_cli
 # The local path of what an artifact URI names. Local paths are used where they
 # are; everything else is fetched to `dest`.
 fetch_artifact <- function(uri, client, dest = NULL) {
-  uri <- as.character(uri)
-  local <- local_path(path.expand(uri))
+  uri <- enc2utf8(as.character(uri))
+  local <- path.expand(os_path(local_path(uri)))
   if (grepl("^file:", uri) || (!grepl("^[a-z][a-z0-9+.-]+:/", uri)) || file.exists(local)) {
     if (!file.exists(local)) {
       mlflow_abort(paste0("FileNotFoundError: No such artifact: '", uri, "'"),
@@ -192,6 +192,7 @@ fetch_artifact <- function(uri, client, dest = NULL) {
 
 # The store and the key behind a URI; NULL for stores that only the program speaks.
 locate_artifact <- function(uri, client) {
+  uri <- enc2utf8(uri)
   if (grepl("^runs:/", uri)) {
     rest <- sub("^runs:/+", "", uri)
     run_id <- sub("/.*$", "", rest)

@@ -59,7 +59,7 @@ mlflow_log_text <- function(text, artifact_file, run_id = NULL, client = NULL) {
 mlflow_log_dict <- function(dictionary, artifact_file, run_id = NULL, client = NULL) {
   put_object(artifact_file, function(file) {
     if (grepl("\\.ya?ml$", file, ignore.case = TRUE)) {
-      text <- yaml::as.yaml(dictionary, precision = 15L)
+      text <- yaml_text(dictionary)
     } else {
       text <- jsonlite::toJSON(dictionary,
         auto_unbox = TRUE, digits = NA, null = "null", na = "null", pretty = TRUE, POSIXt = "ISO8601"
@@ -203,7 +203,8 @@ mlflow_load_text <- function(artifact_uri, client = NULL) {
 #' @export
 mlflow_load_dict <- function(artifact_uri, client = NULL) {
   with_fetched(fetch_artifact(artifact_uri, resolve_client(client), tempfile("mlflow-")), function(file) {
-    if (grepl("\\.ya?ml$", file)) yaml::read_yaml(file) else jsonlite::fromJSON(file, simplifyVector = TRUE)
+    if (grepl("\\.ya?ml$", file, ignore.case = TRUE)) return(read_yaml_file(file))
+    jsonlite::fromJSON(file, simplifyVector = TRUE)
   })
 }
 

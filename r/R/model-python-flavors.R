@@ -108,7 +108,7 @@ mlflow_save_model.H2OModel <- function(model, path = "model", model_spec = list(
   dir.create(dir)
   file <- h2o::h2o.saveModel(object = model, path = dir, force = TRUE)
   version <- as.character(utils::packageVersion("h2o"))
-  yaml::write_yaml(
+  write_yaml_file(
     list(full_file = file, model_file = basename(file), model_dir = dirname(file)),
     file.path(dir, "h2o.yaml")
   )
@@ -124,7 +124,7 @@ mlflow_load_flavor.mlflow_flavor_h2o <- function(flavor, model_path) {
   # A model is loaded into a cluster: the one that this session uses, or its own.
   tryCatch(h2o::h2o.getConnection(), error = function(e) h2o::h2o.init())
   dir <- file.path(model_path, attr(flavor, "spec")$data %||% "model.h2o")
-  settings <- yaml::read_yaml(file.path(dir, "h2o.yaml"))
+  settings <- read_yaml_file(file.path(dir, "h2o.yaml"))
   h2o::h2o.loadModel(file.path(dir, settings$model_file))
 }
 

@@ -8,7 +8,7 @@ mlflow_timestamp <- function() {
 mlflow_write_model_spec <- function(path, content) {
   content <- content[!vapply(content, is.null, NA)]
   if (!is.null(content$r_libs)) content$r_libs <- as.list(content$r_libs)
-  yaml::write_yaml(content, file.path(path, "MLmodel"), fileEncoding = "UTF-8", precision = 15L)
+  write_yaml_file(content, file.path(path, "MLmodel"))
 }
 
 read_model_spec <- function(path) {
@@ -18,7 +18,7 @@ read_model_spec <- function(path) {
       code = "RESOURCE_DOES_NOT_EXIST"
     )
   }
-  yaml::read_yaml(file, handlers = list(timestamp = function(x) x))
+  read_yaml_file(file, handlers = list(timestamp = function(x) x))
 }
 
 # An empty folder in the place of what was there.
@@ -191,7 +191,7 @@ create_default_conda_env_if_absent <- function(model_path, conda_env = NULL, def
     file.copy(conda_env, target)
     return(basename(target))
   }
-  yaml::write_yaml(list(
+  write_yaml_file(list(
     name = "conda_env", channels = list("defaults"),
     dependencies = c(default_conda_deps, list(list(pip = as.list(c("mlflow", default_pip_deps)))))
   ), target)
@@ -199,7 +199,7 @@ create_default_conda_env_if_absent <- function(model_path, conda_env = NULL, def
 }
 
 create_python_env <- function(model_path, dependencies = list()) {
-  yaml::write_yaml(list(
+  write_yaml_file(list(
     build_dependencies = list("pip", "setuptools", "wheel"),
     dependencies = as.list(c("mlflow", dependencies))
   ), file.path(model_path, "python_env.yaml"))

@@ -150,18 +150,18 @@ bad_model_uri <- function(uri) {
 
 # Splits models:/name/suffix[/path] and models:/name@alias[/path].
 split_model_uri <- function(uri) {
+  uri <- enc2utf8(uri)
   rest <- sub("/+$", "", sub("^models:/+", "", uri))
   parts <- strsplit(rest, "/", fixed = TRUE)[[1L]]
   if (!length(parts) || !nzchar(parts[[1L]]) || !grepl("^models:/", uri)) bad_model_uri(uri)
-  decode <- function(x) utils::URLdecode(x)
   if (grepl("@", parts[[1L]], fixed = TRUE)) {
     return(list(
-      name = decode(sub("@[^@]*$", "", parts[[1L]])), alias = sub("^.*@", "", parts[[1L]]),
+      name = url_decode(sub("@[^@]*$", "", parts[[1L]])), alias = sub("^.*@", "", parts[[1L]]),
       path = paste(parts[-1L], collapse = "/")
     ))
   }
   if (length(parts) < 2L) bad_model_uri(uri)
-  list(name = decode(parts[[1L]]), suffix = parts[[2L]], path = paste(parts[-(1:2)], collapse = "/"))
+  list(name = url_decode(parts[[1L]]), suffix = parts[[2L]], path = paste(parts[-(1:2)], collapse = "/"))
 }
 
 model_version_of <- function(uri, client) {
