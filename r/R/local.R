@@ -287,11 +287,12 @@ background_process <- function(bin, args, env = character()) {
   )
 }
 
-# A process that has ended but that nobody has waited for still has its number.
+# A process that has ended but that nobody has waited for still has its number; one of another user takes no signals.
 process_alive <- function(pid) {
-  if (is.na(pid) || !isTRUE(tools::pskill(pid, 0L))) return(FALSE)
+  if (is.na(pid)) return(FALSE)
   stat <- tryCatch(suppressWarnings(readLines(sprintf("/proc/%d/stat", pid), n = 1L)), error = function(e) "")
-  !grepl("^[0-9]+ \\(.*\\) Z ", stat)
+  if (nzchar(stat)) return(!grepl("^[0-9]+ \\(.*\\) Z ", stat))
+  isTRUE(tools::pskill(pid, 0L))
 }
 
 windows_pids <- function(bin) {

@@ -196,9 +196,7 @@ spool_file_of_run <- function(store, file, key) {
 # server that knows keys.
 sync_file <- function(file, client = NULL) {
   lock <- paste0(file, ".lock")
-  if (!dir.create(lock, showWarnings = FALSE)) {
-    if (difftime(Sys.time(), file.mtime(lock), units = "mins") < 10) return(NULL)
-  }
+  if (!take_lock(lock)) return(NULL)
   was <- .globals$syncing
   .globals$syncing <- TRUE
   on.exit({
@@ -215,12 +213,52 @@ sync_file <- function(file, client = NULL) {
     n <- sync_step(state, lines, at + 1L)
     at <- at + n
     state$map <- read_map(file)
-    writeLines(as.character(at), paste0(file, ".sent"))
+    write_whole(as.character(at), paste0(file, ".sent"))
+    Sys.setFileTime(lock, Sys.time())
   }
   adopt_runs(state$map)
-  unlink(c(file, paste0(file, c(".sent", ".map", ".log"))))
+  unlink(c(file, paste0(file, c(".sent", ".map", ".log", ".sent.part", ".map.part"))))
   .globals$spools <- Filter(function(f) !identical(f, file), .globals$spools)
   list(offline_id = names(state$map), run_id = unname(state$map), uri = rep(head$uri, length(state$map)))
+}
+
+# One process sends a file. The lock names it, so that the lock of one that was killed is taken over at once; of a
+# process on another machine only the time of its last step is known.
+take_lock <- function(lock) {
+  if (!dir.create(lock, showWarnings = FALSE)) {
+    owner <- lock_owner(lock)
+    age <- as.numeric(difftime(Sys.time(), file.mtime(lock), units = "secs"))
+    # It was given back meanwhile: the next call gets it.
+    if (is.na(age)) return(FALSE)
+    here <- identical(owner$host, Sys.info()[["nodename"]])
+    held <- if (here) process_alive(as.integer(owner$pid)) else age < if (is.null(owner)) 60 else 600
+    if (held) {
+      message(if (here) paste("Process", owner$pid) else "Another machine", " is sending ", basename(lock), ".")
+      return(FALSE)
+    }
+    # The rename tells which of two that see the same dead owner goes on.
+    aside <- paste0(lock, "-", random_hex(8L))
+    if (!suppressWarnings(file.rename(lock, aside))) return(FALSE)
+    if (!identical(lock_owner(aside), owner)) {
+      file.rename(aside, lock)
+      return(FALSE)
+    }
+    unlink(aside, recursive = TRUE)
+    if (!dir.create(lock, showWarnings = FALSE)) return(FALSE)
+  }
+  write_whole(json_encode(list(host = Sys.info()[["nodename"]], pid = Sys.getpid())), file.path(lock, "owner"))
+  TRUE
+}
+
+lock_owner <- function(lock) {
+  tryCatch(json_parse(suppressWarnings(readLines(file.path(lock, "owner"), n = 1L))), error = function(e) NULL)
+}
+
+# A session that is killed leaves the old file or the new one, not half of it.
+write_whole <- function(lines, file) {
+  part <- paste0(file, ".part")
+  write_text(lines, part)
+  file.rename(part, file)
 }
 
 ends_with_newline <- function(file) {
@@ -263,7 +301,8 @@ sync_step <- function(state, lines, at) {
   body$experiment_id <- sync_experiment(body$experiment_id, state$client)
   answer <- sync_call(state, entry$endpoint, body, key = entry$id)
   if (identical(entry$endpoint, "runs/create")) {
-    cat(entry$id, " ", answer$run$info$run_id, "\n", sep = "", file = paste0(state$file, ".map"), append = TRUE)
+    map <- c(state$map, stats::setNames(answer$run$info$run_id, entry$id))
+    write_whole(paste(names(map), map), paste0(state$file, ".map"))
   }
   1L
 }

@@ -105,3 +105,69 @@ test_that("files of living sessions are left alone", {
   Sys.setFileTime(file2, Sys.time() - 3600)
   expect_true(spool_is_idle(file2))
 })
+
+test_that("the lock of a sync that was killed is taken over, that of a living one is not", {
+  local_session()
+  dir <- local_spool()
+  experiment <- new_experiment()
+  local_opts(mlflow.offline = TRUE)
+  mlflow_set_experiment(experiment_id = experiment)
+  with(mlflow_start_run(), mlflow_log_metric("x", 1))
+  options(mlflow.offline = FALSE)
+  file <- list.files(dir, "jsonl$", full.names = TRUE)
+  lock <- paste0(file, ".lock")
+  owned_by <- function(pid, host = Sys.info()[["nodename"]]) {
+    dir.create(lock, showWarnings = FALSE)
+    write_whole(json_encode(list(host = host, pid = pid)), file.path(lock, "owner"))
+  }
+  owned_by(1L)
+  expect_message(mlflow_sync(), "Process 1 is sending")
+  owned_by(1L, "elsewhere")
+  expect_message(mlflow_sync(), "Another machine is sending")
+  expect_equal(nrow(mlflow_search_runs(experiment_ids = experiment)), 0)
+  ended <- background_process("true", character())
+  until <- Sys.time() + 10
+  while (ended$is_alive() && Sys.time() < until) Sys.sleep(0.01)
+  owned_by(ended$get_pid())
+  expect_equal(nrow(mlflow_sync()), 1)
+  expect_equal(mlflow_search_runs(experiment_ids = experiment)$status, "FINISHED")
+  expect_length(list.files(dir), 0)
+  # Of a lock without an owner only its age is known.
+  dir.create(lock)
+  expect_message(expect_false(take_lock(lock)), "is sending")
+  Sys.setFileTime(lock, Sys.time() - 120)
+  expect_true(take_lock(lock))
+})
+
+test_that("a session that is killed while it sends loses nothing and sends nothing twice", {
+  need_weir()
+  skip_on_os("windows")
+  local_session()
+  dir <- local_spool()
+  experiment <- new_experiment()
+  local_opts(mlflow.offline = TRUE)
+  mlflow_set_experiment(experiment_id = experiment)
+  with(mlflow_start_run(), for (i in 1:5) {
+    mlflow_log_param(paste0("p", i), i)
+    mlflow_log_text(as.character(i), paste0("t", i, ".txt"))
+  })
+  options(mlflow.offline = FALSE)
+  # Each session is killed after one more step than the one before.
+  for (steps in c(1, 3, 4)) {
+    run_script(c(
+      sprintf("library(mlflow); options(mlflow.spool = %s)", deparse(dir)),
+      "ns <- asNamespace('mlflow'); step <- ns$sync_step; n <- 0",
+      "unlockBinding('sync_step', ns)",
+      sprintf("ns$sync_step <- function(...) { if (n == %d) tools::pskill(Sys.getpid(), 9); n <<- n + 1; step(...) }", steps),
+      "mlflow_sync()"
+    ), env = c(
+      paste0("MLFLOW_TRACKING_URI=", shQuote(mlflow_get_tracking_uri())), paste0("MLFLOW_BIN=", shQuote(weir_bin()))
+    ))
+  }
+  mlflow_sync()
+  run <- mlflow_search_runs(experiment_ids = experiment)
+  expect_equal(nrow(run), 1)
+  expect_setequal(run$params[[1]]$key, paste0("p", 1:5))
+  expect_setequal(mlflow_list_artifacts(run_id = run$run_id)$path, paste0("t", 1:5, ".txt"))
+  expect_length(list.files(dir), 0)
+})
