@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -18,8 +19,11 @@ type filling struct {
 	err error
 }
 
+// filler writes to a server and gives what readers need to know of that.
+type filler func(b *bench, p *process) ([]string, error)
+
 // open starts a server on the stock, filling it first when nobody has. Stocks are removed by closeStocks.
-func (s *stock) open(b *bench, fill func(p *process) ([]string, error)) (*process, []string, error) {
+func (s *stock) open(b *bench, fill filler) (*process, []string, error) {
 	f := s.filled[b.target]
 	if f == nil {
 		if s.filled == nil {
@@ -37,7 +41,7 @@ func (s *stock) open(b *bench, fill func(p *process) ([]string, error)) (*proces
 	return p, f.ids, err
 }
 
-func (f *filling) fill(b *bench, fill func(p *process) ([]string, error)) (ids []string, err error) {
+func (f *filling) fill(b *bench, fill filler) (ids []string, err error) {
 	if f.dir, err = os.MkdirTemp("", "weir-bench-stock"); err != nil {
 		return nil, err
 	}
@@ -46,7 +50,7 @@ func (f *filling) fill(b *bench, fill func(p *process) ([]string, error)) (ids [
 		return nil, err
 	}
 	defer p.stop()
-	return fill(p)
+	return fill(b.in(f.dir), p)
 }
 
 // in is the same bench in another folder.
@@ -70,11 +74,11 @@ func closeStocks() {
 }
 
 // fillRuns makes n runs in the experiment "1", each with ten metrics, ten params and five tags, by 16 clients.
-func fillRuns(n int64) func(p *process) ([]string, error) { return fillSpread(n, 1) }
+func fillRuns(n int64) filler { return fillSpread(n, 1) }
 
 // fillSpread makes n runs in so many experiments in turn, the first of which is "1".
-func fillSpread(n, experiments int64) func(p *process) ([]string, error) {
-	return func(p *process) ([]string, error) {
+func fillSpread(n, experiments int64) filler {
+	return func(b *bench, p *process) ([]string, error) {
 		c, err := dial(p.host)
 		if err != nil {
 			return nil, err
@@ -89,6 +93,9 @@ func fillSpread(n, experiments int64) func(p *process) ([]string, error) {
 			if ids[i], err = between(strings.ReplaceAll(string(answer), `": "`, `":"`), `"experiment_id":"`); err != nil {
 				return nil, err
 			}
+		}
+		if b.target == onPython {
+			return ids, b.fillPython(p, ids, n)
 		}
 		var next atomic.Int64
 		var wg sync.WaitGroup
@@ -197,7 +204,10 @@ func (b *bench) searches(p *process, experiments []string) ([]figure, error) {
 		{"metric range that few match, page 100", `"max_results":100,"filter":"metrics.m2 < 0.001"`},
 	} {
 		_, p50, err := b.median(p, func(c *conn) error {
-			_, err := c.post("/api/2.0/mlflow/runs/search", []byte(`{"experiment_ids":[`+list+`],`+q.body+`}`))
+			answer, err := c.post("/api/2.0/mlflow/runs/search", []byte(`{"experiment_ids":[`+list+`],`+q.body+`}`))
+			if err == nil && !bytes.Contains(answer, []byte(`"artifact_uri"`)) {
+				err = fmt.Errorf("a search that finds nothing: %s", q.name)
+			}
 			return err
 		})
 		if err != nil {

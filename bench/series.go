@@ -16,7 +16,7 @@ func (b *bench) plotted() []int {
 }
 
 // fillPlots makes a run with 1,000 metrics, then one for each series.
-func (b *bench) fillPlots(p *process) ([]string, error) {
+func fillPlots(b *bench, p *process) ([]string, error) {
 	c, err := dial(p.host)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (b *bench) fillPlots(p *process) ([]string, error) {
 }
 
 func plots(b *bench) ([]figure, error) {
-	p, ids, err := manyPlots.open(b, b.fillPlots)
+	p, ids, err := manyPlots.open(b, fillPlots)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func allOfIt(b *bench) ([]figure, error) {
 	if _, err := short.searches(p, ids); err != nil {
 		return nil, err
 	}
-	plots, err := b.fillPlots(p)
+	plots, err := fillPlots(b, p)
 	if err != nil {
 		return nil, err
 	}

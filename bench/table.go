@@ -11,6 +11,7 @@ type table struct {
 	targets []string
 	order   []figure // of the scenario that runs
 	values  map[string]map[string][]float64
+	faults  map[string]error // why a target could not do it
 }
 
 var titles = map[string]string{onSQLite: "Weir, SQLite", onPostgres: "Weir, PostgreSQL", onPython: "Python's server"}
@@ -49,8 +50,21 @@ func (t *table) add(target string, figures []figure) {
 	}
 }
 
+// cannot notes that a target has failed, whatever it did before.
+func (t *table) cannot(target string, err error) {
+	if t.faults == nil {
+		t.faults = make(map[string]error)
+	}
+	t.faults[target] = err
+}
+
 // print writes the lines of a scenario and forgets them.
 func (t *table) print(scenario string) {
+	for _, target := range t.targets {
+		if err := t.faults[target]; err != nil {
+			fmt.Printf("| %s | %s cannot do it: %s |\n", scenario, titles[target], strings.ReplaceAll(err.Error(), "|", "/"))
+		}
+	}
 	for _, f := range t.order {
 		cells := []string{scenario, f.name}
 		var all []string
@@ -72,7 +86,7 @@ func (t *table) print(scenario string) {
 		}
 		fmt.Println("| " + strings.Join(append(cells, strings.Join(all, "; ")), " | ") + " |")
 	}
-	t.order, t.values = nil, nil
+	t.order, t.values, t.faults = nil, nil, nil
 }
 
 // ratio tells how many times better than Python's server a target is: rates are to be high, anything else low.
