@@ -66,7 +66,6 @@ json_atoms <- function(x) {
 json_encode <- function(x) {
   if (is.null(x)) return("null")
   if (is.data.frame(x)) return(json_rows(x))
-  if (inherits(x, "json")) return(as.character(x))
   if (is.list(x)) {
     keys <- names(x)
     if (is.null(keys)) {

@@ -21,6 +21,11 @@ test_that("strings are escaped and stay UTF-8", {
   expect_identical(json_encode(latin1), "\"\u00fc\"")
 })
 
+test_that("JSON that jsonlite made is a text like any other", {
+  text <- jsonlite::toJSON(list(alpha = 0.1), auto_unbox = TRUE)
+  expect_equal(json_body(list(description = text)), '{"description":"{\\"alpha\\":0.1}"}')
+})
+
 test_that("data frames become rows", {
   df <- data.frame(key = factor(c("a", "b")), value = c(1.5, Inf), step = c(1, 1e5))
   expect_equal(json_encode(df), '[{"key":"a","value":1.5,"step":1},{"key":"b","value":"Infinity","step":100000}]')
