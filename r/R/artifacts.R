@@ -58,7 +58,9 @@ check_artifact_path <- function(path) {
       code = "INVALID_PARAMETER_VALUE"
     )
   }
-  join_path(path)
+  # "." is the root, as in a shell.
+  parts <- strsplit(path, "/", fixed = TRUE)[[1L]]
+  join_path(parts[parts != "."])
 }
 
 #' @rdname mlflow_log_artifact

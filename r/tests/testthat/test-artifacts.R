@@ -82,6 +82,15 @@ test_that("empty files are files", {
   expect_equal(file.size(mlflow_download_artifacts(basename(file), run$run_id)), 0)
 })
 
+test_that("a dot is the root of the artifacts, or nothing in a path", {
+  local_session()
+  file <- file.path(write_files(), "a.txt")
+  run <- new_run(mlflow_log_artifact(file, "./sub/./"))
+  expect_equal(mlflow_list_artifacts("sub", run$run_id)$path, "sub/a.txt")
+  expect_equal(list.files(mlflow_download_artifacts(".", run$run_id), recursive = TRUE), "sub/a.txt")
+  expect_equal(basename(mlflow_download_artifacts("./sub/a.txt", run$run_id)), "a.txt")
+})
+
 test_that("what is not there is named", {
   local_session()
   run <- new_run({
