@@ -129,7 +129,8 @@ page_hint <- function(what) paste0("mlflow_ui(", what, ") opens it")
 
 #' @export
 print.mlflow_run <- function(x, ...) {
-  if (length(x$run_id) != 1L) return(NextMethod())
+  # run[1, 1] and the like are tables.
+  if (nrow(x) != 1L || !all(c("run_id", "start_time", "metrics") %in% names(x))) return(NextMethod())
   cat("<mlflow_run> ", x$run_id, "\n", sep = "")
   line <- function(label, text) if (length(text) && !is.na(text)) cat(sprintf("  %-11s%s\n", label, text))
   line("name", x$run_name)
@@ -147,7 +148,7 @@ print.mlflow_run <- function(x, ...) {
 
 #' @export
 print.mlflow_experiment <- function(x, ...) {
-  if (length(x$experiment_id) != 1L) return(NextMethod())
+  if (nrow(x) != 1L || !all(c("experiment_id", "name", "tags") %in% names(x))) return(NextMethod())
   cat("<mlflow_experiment> ", x$experiment_id, "\n", sep = "")
   line <- function(label, text) if (length(text) && !is.na(text)) cat(sprintf("  %-11s%s\n", label, text))
   line("name", paste0(x$name, if (identical(x$lifecycle_stage, "deleted")) " (deleted)"))

@@ -162,3 +162,11 @@ test_that("runs are renamed, given a status, and wrapped around an expression", 
   wrapped <- mlflow_get_run(id)
   expect_equal(c(wrapped$run_name, wrapped$status), c("wrapped", "FINISHED"))
 })
+
+test_that("a part of a run prints as a table, without a word of what it lacks", {
+  local_session()
+  run <- new_run(NULL)
+  expect_output(print(run), "<mlflow_run>")
+  expect_warning(out <- capture.output(print(run[1, 1]), print(run["run_id"]), print(mlflow_get_experiment("0")[, 1])), NA)
+  expect_false(any(grepl("<mlflow_", out)))
+})
