@@ -90,6 +90,43 @@ crate_function <- function(fn) {
   new_crate(fn)
 }
 
+# Functions of attached packages are there while a crate is made, and nowhere when it is
+# loaded: `predict(model, x)` in a crate fails with the first request, unless it is
+# `stats::predict(model, x)`.
+warn_of_unqualified <- function(crate) {
+  env <- environment(crate)
+  own <- c(names(formals(crate)), assigned_names(body(crate)))
+  lost <- Filter(function(name) !exists(name, envir = env, mode = "function"), setdiff(called_names(body(crate)), own))
+  attached <- setdiff(sub("^package:", "", grep("^package:", search(), value = TRUE)), "base")
+  homes <- lapply(lost, function(name) Filter(function(p) name %in% getNamespaceExports(p), attached)[1L])
+  found <- !is.na(homes)
+  if (any(found)) {
+    named <- paste0("`", lost[found], "()` (write `", homes[found], "::", lost[found], "()`)")
+    warning("A crate sees nothing but base R and what it carries. Loaded elsewhere, this one will not find ",
+      paste(named, collapse = ", "), ".",
+      call. = FALSE
+    )
+  }
+}
+
+# What code calls by a bare name. The terms of a formula are the fitting function's to read.
+called_names <- function(code) {
+  if (!is.call(code) || identical(code[[1L]], quote(`~`))) return(character())
+  head <- code[[1L]]
+  if (is.symbol(head) && as.character(head) %in% c("::", ":::", "$", "@")) return(character())
+  # Arguments may be empty, as in x[1, ].
+  parts <- Filter(is.call, as.list(code))
+  unique(c(if (is.symbol(head)) as.character(head), unlist(lapply(parts, called_names))))
+}
+
+assigned_names <- function(code) {
+  if (!is.call(code)) return(character())
+  own <- character()
+  if (identical(code[[1L]], quote(`function`))) own <- names(code[[2L]])
+  if (as.character(code[[1L]])[1L] %in% c("<-", "=", "<<-") && is.symbol(code[[2L]])) own <- as.character(code[[2L]])
+  c(own, unlist(lapply(Filter(is.call, as.list(code)), assigned_names)))
+}
+
 where_is <- function(name, env) {
   while (!identical(env, emptyenv())) {
     if (exists(name, envir = env, inherits = FALSE)) return(env)

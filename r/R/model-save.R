@@ -108,7 +108,8 @@ finish_model <- function(path, model_spec) {
 #' @param path The folder to write. A model that is there is replaced.
 #' @param model_spec Fields for the `MLmodel` file.
 #' @param ... More arguments for methods.
-#' @param signature A signature, from [mlflow_infer_signature()].
+#' @param signature A signature, from [mlflow_infer_signature()], or a list such as
+#'   `list(inputs = list(speed = "double"), outputs = list(dist = "double"))`.
 #' @param input_example A data frame of a few rows, kept beside the model. Without a
 #'   signature one is inferred from it.
 #' @param conda_env The path of a conda file to copy instead of a generated one.
@@ -131,6 +132,7 @@ mlflow_save_model <- function(model, path = "model", model_spec = list(), ...) {
 mlflow_save_model.crate <- function(model, path = "model", model_spec = list(), ..., r_dependencies = NULL,
                                     signature = NULL, input_example = NULL) {
   path <- fresh_model_dir(path)
+  warn_of_unqualified(model)
   saveRDS(serialize(model, NULL), file.path(path, "crate.bin"))
   model_spec$flavors <- c(model_spec$flavors, list(crate = list(version = "0.1.0", model = "crate.bin")))
   model_spec <- r_model_spec(model, model_spec, signature = signature, input_example = input_example)

@@ -30,3 +30,19 @@ test_that("functions are crated with their globals and their packages", {
   expect_equal(f(data.frame(speed = 2)), 9)
   expect_identical(parent.env(environment(f)), baseenv())
 })
+
+test_that("saving a crate names the functions that it will not find elsewhere", {
+  model <- lm(dist ~ speed, cars)
+  save <- function(f) mlflow_save_model(f, tempfile("model-"))
+  expect_warning(save(crate(function(x) predict(model, head(x)), model)),
+    "will not find `predict()` (write `stats::predict()`), `head()` (write `utils::head()`)", fixed = TRUE)
+  silent <- function(f) expect_warning(save(f), NA)
+  silent(crate(~ stats::predict(model, .x), model))
+  silent(crate(function(x) stats::predict(object = !!model, x[1, , drop = FALSE], )))
+  silent(crate(function(x, median) {
+    var <- function(y) sum(y)
+    var(median(x))
+  }))
+  silent(crate(function(x) stats::lm(dist ~ poly(speed, 2), x), model))
+  silent(crate(function(x) predict(x), predict = function(x) x))
+})
