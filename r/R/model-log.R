@@ -10,7 +10,8 @@
 #' @param ... More arguments for [mlflow_save_model()].
 #' @param name The same as `artifact_path`.
 #' @param registered_model_name Also register the model under this name.
-#' @param signature A signature, from [mlflow_infer_signature()].
+#' @param signature A signature, from [mlflow_infer_signature()], or a list such as
+#'   `list(inputs = list(speed = "double"), outputs = list(dist = "double"))`.
 #' @param input_example A data frame of a few rows. A signature is inferred from it.
 #' @param await_registration_for Seconds to wait until a registered version is ready.
 #' @param metadata A named list that is kept in the `MLmodel` file.
@@ -36,6 +37,7 @@ mlflow_log_model <- function(model, artifact_path = NULL, ..., run_id = NULL, cl
   artifact_path <- check_artifact_path(artifact_path %||% name %||% "model")
   dir <- tempfile("mlflow-model-")
   on.exit(unlink(dir, recursive = TRUE))
+  if (!is.null(signature)) signature <- as_signature(signature)
   run <- resolve_run(run_id, client)
   spec <- drop_null(list(
     utc_time_created = mlflow_timestamp(), run_id = run$run_id, artifact_path = artifact_path,

@@ -56,13 +56,19 @@ column_type <- function(x) {
   switch(typeof(x), integer = "integer", double = "double", logical = "boolean", raw = "binary", "string")
 }
 
+# R's names of what MLflow's schemas call otherwise.
+R_TYPES <- list(
+  numeric = "double", character = "string", factor = "string", logical = "boolean", Date = "datetime",
+  POSIXct = "datetime"
+)
+
 R_ONLY <- c("levels", "r_class", "tzone")
 
 # The MLmodel file holds each part as JSON text. What only R knows of columns stands beside
 # it in r_columns: Python's readers refuse a signature with keys that they do not know.
 add_signature <- function(model_spec, signature) {
   if (is.null(signature)) return(model_spec)
-  signature <- unclass(signature)
+  signature <- unclass(as_signature(signature))
   plain <- function(part) lapply(part, function(column) column[setdiff(names(column), R_ONLY)])
   only <- Filter(function(column) any(R_ONLY %in% names(column)), signature$inputs)
   signature$inputs <- plain(signature$inputs)
@@ -74,6 +80,64 @@ add_signature <- function(model_spec, signature) {
     })))
   }
   model_spec
+}
+
+# What people write by hand: a list of inputs and outputs, each with the columns' types by
+# their names, as columns of MLflow's schema, or as its JSON text.
+as_signature <- function(signature) {
+  if (inherits(signature, "mlflow_signature")) return(signature)
+  refuse <- function(...) mlflow_abort(paste0(...), code = "INVALID_PARAMETER_VALUE", argument = "signature")
+  hint <- ". mlflow_infer_signature() makes a signature from data."
+  if (is.data.frame(signature)) refuse("`signature` must be a named list, not a data.frame", hint)
+  if (!is.list(signature)) refuse("`signature` must be a named list", hint)
+  if (is.null(signature$inputs) && is.null(signature$outputs)) {
+    refuse("`signature` must include `inputs` or `outputs`", hint)
+  }
+  part_of <- function(part, what) {
+    if (is.data.frame(part)) refuse("`signature$", what, "` must be a named list, not a data.frame", hint)
+    if (is.character(part) && length(part) == 1L && grepl("^\\s*\\[", part)) part <- json_parse(part)
+    if (is.null(names(part))) return(lapply(part, function(column) schema_column(column, refuse)))
+    unname(Map(function(column, name) schema_column(column, refuse, name), as.list(part), names(part)))
+  }
+  structure(drop_null(list(
+    inputs = if (!is.null(signature$inputs)) part_of(signature$inputs, "inputs"),
+    outputs = if (!is.null(signature$outputs)) part_of(signature$outputs, "outputs"),
+    params = if (length(signature$params)) part_of(signature$params, "params")
+  )), class = "mlflow_signature")
+}
+
+# A column, an element or a property: a type, or a list of a type and what belongs to it.
+schema_column <- function(column, refuse, name = NULL) {
+  if (!is.list(column)) column <- list(type = as.character(column))
+  type <- column$type
+  if (length(type) != 1L) refuse("Each column of `signature` has one type, such as `double`.")
+  if (type %in% names(R_TYPES)) type <- R_TYPES[[type]]
+  known <- c("boolean", "integer", "long", "float", "double", "string", "binary", "datetime", "any", "tensor",
+    "array", "object", "map")
+  if (!type %in% known) refuse("Unsupported signature type `", type, "`. Types are ", paste(known, collapse = ", "), ".")
+  column$type <- type
+  if (!is.null(name)) column <- c(column["type"], list(name = name), column[setdiff(names(column), c("type", "name"))])
+  required <- column$required
+  if (!is.null(required) && !isTRUE(required) && !isFALSE(required)) {
+    refuse("A column of `signature` has an invalid `required` value: it is TRUE or FALSE.")
+  }
+  # Params have a default instead.
+  if (is.null(required) && !"default" %in% names(column) && type != "tensor") column$required <- TRUE
+  inner <- function(x) {
+    x <- schema_column(x, refuse)
+    x[setdiff(names(x), "required")]
+  }
+  if (type == "array") {
+    if (is.null(column$items)) refuse("A column of type `array` must include `items`.")
+    column$items <- inner(column$items)
+  } else if (type == "map") {
+    if (is.null(column$values)) refuse("A column of type `map` must include `values`.")
+    column$values <- inner(column$values)
+  } else if (type == "object") {
+    if (is.null(names(column$properties))) refuse("A column of type `object` must include named `properties`.")
+    column$properties <- lapply(column$properties, schema_column, refuse)
+  }
+  column
 }
 
 #' @export
