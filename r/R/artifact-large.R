@@ -91,6 +91,8 @@ upload_note <- function(store, file, key) {
   on.exit(unlink(about))
   writeLines(enc2utf8(c(store_creds(store)$host %||% store$client$get_host_creds()$host, key, normalizePath(file))), about, useBytes = TRUE)
   dir <- file.path(tools::R_user_dir("mlflow", "cache"), "uploads")
+  # With a home that cannot be written to, an upload goes on within its session only.
+  if (!can_write(dir)) dir <- file.path(tempdir(), "mlflow-uploads")
   file.path(dir, paste0(unname(tools::md5sum(about)), ".json"))
 }
 

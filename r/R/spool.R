@@ -33,7 +33,7 @@
 #' options(old)
 mlflow_sync <- function(path = NULL, client = NULL) {
   if (!is.null(client)) client <- resolve_client(client)
-  files <- path %||% Filter(spool_is_idle, list.files(spool_dir(FALSE), "\\.jsonl$", full.names = TRUE))
+  files <- path %||% Filter(spool_is_idle, list.files(spool_dirs(), "\\.jsonl$", full.names = TRUE))
   done <- lapply(files, sync_file, client = client)
   out <- new_tbl(list(
     offline_id = unlist(lapply(done, `[[`, "offline_id")) %||% character(),
@@ -43,10 +43,33 @@ mlflow_sync <- function(path = NULL, client = NULL) {
   invisible(give_tbl(out))
 }
 
-spool_dir <- function(create = TRUE) {
-  dir <- path.expand(getOption("mlflow.spool", file.path(tools::R_user_dir("mlflow", "data"), "spool")))
-  if (create) dir.create(dir, recursive = TRUE, showWarnings = FALSE, mode = "0700")
-  dir
+# Where files wait: the user's folder, and for a home that cannot be written to (many a container) one in the
+# system's temporary folder. What waits is sent with this user's credentials, so that one must be this user's own.
+spool_dirs <- function() {
+  wanted <- getOption("mlflow.spool")
+  if (!is.null(wanted)) return(path.expand(wanted))
+  spare <- file.path(dirname(tempdir()), paste0("mlflow-spool-", Sys.info()[["user"]]))
+  mine <- !file.exists(spare) || identical(file.info(spare)$uid, file.info(tempdir())$uid)
+  c(file.path(tools::R_user_dir("mlflow", "data"), "spool"), if (mine) spare)
+}
+
+spool_dir <- function() {
+  dirs <- spool_dirs()
+  for (dir in dirs) {
+    if (!can_write(dir)) next
+    if (dir != dirs[[1L]]) inform_once(dir, paste0("Cannot write to ", dirs[[1L]], ": metrics and runs that wait for their server lie in ", dir))
+    return(dir)
+  }
+  mlflow_abort(
+    paste0("Cannot write to ", paste(dirs, collapse = " or "), ". Name a folder in options(mlflow.spool = )."),
+    code = "NO_SPOOL"
+  )
+}
+
+# Makes a folder that only this user can read, unless it is there.
+can_write <- function(dir) {
+  dir.create(dir, recursive = TRUE, showWarnings = FALSE, mode = "0700")
+  dir.exists(dir) && file.access(dir, 2L) == 0L
 }
 
 spool_file <- function(prefix) {

@@ -171,3 +171,40 @@ test_that("a session that is killed while it sends loses nothing and sends nothi
   expect_setequal(mlflow_list_artifacts(run_id = run$run_id)$path, paste0("t", 1:5, ".txt"))
   expect_length(list.files(dir), 0)
 })
+
+# In an R of its own, because the folder for what waits is shared by all sessions of a temporary folder.
+test_that("a home that cannot be written to stops neither background nor offline logging", {
+  local_session()
+  skip_on_os("windows")
+  # Below a file nothing can be made, not even by root.
+  file.create(nowhere <- tempfile("home-"))
+  dir.create(temporary <- tempfile("tmp-"))
+  out <- run_script(c(
+    "library(mlflow)",
+    "with(run <- mlflow_start_run(), {",
+    "  mlflow_async_logging()",
+    "  for (i in 1:20) mlflow_log_metric('x', i, step = i)",
+    "  mlflow_async_logging(FALSE)",
+    "})",
+    "stopifnot(identical(mlflow_get_metric_history('x', run$run_id)$value, as.numeric(1:20)))",
+    "options(mlflow.offline = TRUE)",
+    "with(waiting <- mlflow_start_run(), mlflow_log_metric('y', 1))",
+    "options(mlflow.offline = FALSE)",
+    "stopifnot(identical(mlflow_sync()$offline_id, waiting$run_id), mlflow_get_metric('y', waiting) == 1)",
+    "note <- mlflow:::upload_note(list(client = mlflow_client()), commandArgs(TRUE), 'x')",
+    "stopifnot(startsWith(note, tempdir()))",
+    # What lies in a folder of somebody else is not sent with this user's credentials.
+    "dir <- mlflow:::spool_dir()",
+    "stopifnot(identical(file.info(dir)$mode, as.octmode('700')), !length(list.files(dir)))",
+    "if (Sys.info()[['effective_user']] == 'root') {",
+    "  system2('chown', c('nobody', shQuote(dir)))",
+    "  stopifnot(!dir %in% mlflow:::spool_dirs(), inherits(try(mlflow:::spool_dir(), TRUE), 'try-error'))",
+    "}"
+  ), args = shQuote(nowhere), env = c(
+    paste0("TMPDIR=", shQuote(temporary)), paste0("R_USER_DATA_DIR=", shQuote(file.path(nowhere, "data"))),
+    paste0("R_USER_CACHE_DIR=", shQuote(file.path(nowhere, "cache"))), paste0("MLFLOW_BIN=", shQuote(weir_bin())),
+    paste0("MLFLOW_TRACKING_URI=", shQuote(mlflow_get_tracking_uri())), paste0("MLFLOW_EXPERIMENT_ID=", new_experiment())
+  ))
+  expect_equal(out$status, 0L, info = paste(out$out, collapse = "\n"))
+  expect_length(grep("Cannot write to .*home-.*mlflow-spool-", out$out), 1)
+})
