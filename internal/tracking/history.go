@@ -40,7 +40,7 @@ func (s *Store) getHistory(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	buf := append(make([]byte, 0, 64<<10), '{')
-	name, err := jsonText(q.key)
+	name, err := plainJSON(q.key)
 	if err != nil {
 		api.WriteError(w, r, err)
 		return

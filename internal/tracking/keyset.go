@@ -199,8 +199,10 @@ func comparePlaces(columns []column, a, b []place) int {
 }
 
 // encodeToken names a place, behind which the next page begins.
-func encodeToken(at []place) string {
-	b, err := json.Marshal(at)
+func encodeToken(at []place) string { return writeToken(at) }
+
+func writeToken(v any) string {
+	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // numbers and texts only
 	}
@@ -212,14 +214,26 @@ func decodeToken(token string, kinds []byte) ([]place, error) {
 	if token == "" {
 		return nil, nil
 	}
+	var at []place
+	if err := readToken(token, &at); err != nil {
+		return nil, err
+	}
+	return at, checkPlaces(at, kinds)
+}
+
+func readToken(token string, v any) error {
 	b, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
-		return nil, invalid("Invalid page token, could not base64-decode")
+		return invalid("Invalid page token, could not base64-decode")
 	}
-	var at []place
-	if err := json.Unmarshal(b, &at); err != nil {
-		return nil, invalid("Invalid page token, decoded value=%s", api.Quote(string(b)))
+	if err := json.Unmarshal(b, v); err != nil {
+		return invalid("Invalid page token, decoded value=%s", api.Quote(string(b)))
 	}
+	return nil
+}
+
+// checkPlaces checks what a token says, and completes it.
+func checkPlaces(at []place, kinds []byte) error {
 	bad := len(at) != len(kinds)
 	for i := range at {
 		if bad {
@@ -227,15 +241,17 @@ func decodeToken(token string, kinds []byte) ([]place, error) {
 		}
 		bad = at[i].Class < classValue || at[i].Class > classMissing || strings.IndexByte(at[i].Text, 0) >= 0
 		if kinds[i] == 'f' && at[i].Class == classValue {
+			var err error
 			if at[i].float, err = strconv.ParseFloat(at[i].Float, 64); err != nil || at[i].float != at[i].float {
 				bad = true
 			}
 		}
 	}
 	if bad {
-		return nil, invalid("Invalid page token, parsed value=%s", api.Quote(string(b)))
+		b, _ := json.Marshal(at) // it came from JSON
+		return invalid("Invalid page token, parsed value=%s", api.Quote(string(b)))
 	}
-	return at, nil
+	return nil
 }
 
 func kindsOf(columns []column) []byte {

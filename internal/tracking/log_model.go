@@ -15,15 +15,6 @@ import (
 // tagModelHistory lists, as JSON, the models that MLflow 1 and 2 logged to a run. It has no length limit.
 const tagModelHistory = "mlflow.log-model.history"
 
-// loggedModel is what the tag keeps of an MLmodel file.
-type loggedModel struct {
-	RunID          json.RawMessage            `json:"run_id"`
-	ArtifactPath   json.RawMessage            `json:"artifact_path"`
-	UTCTimeCreated json.RawMessage            `json:"utc_time_created"`
-	ModelUUID      json.RawMessage            `json:"model_uuid"`
-	Flavors        map[string]json.RawMessage `json:"flavors"`
-}
-
 // LogModel notes a model of an active run in its tag mlflow.log-model.history.
 func (s *Store) LogModel(ctx context.Context, req *mlflow.LogModelRequest) (*mlflow.Empty, error) {
 	model, err := parseModel(req.ModelJSON)
@@ -50,11 +41,15 @@ func (s *Store) LogModel(ctx context.Context, req *mlflow.LogModelRequest) (*mlf
 		case json.Unmarshal([]byte(old), &history) != nil:
 			return invalid("The tag %s of run %s is not a JSON list; delete it first.", tagModelHistory, req.RunID)
 		}
-		text, err := json.Marshal(append(history, model))
+		list, err := json.Marshal(append(history, model))
 		if err != nil {
 			return err
 		}
-		return setTag(tx, &keys, r, mlflow.KeyValue{Key: tagModelHistory, Value: string(text)})
+		text, err := pythonJSON(list)
+		if err != nil {
+			return err
+		}
+		return setTag(tx, &keys, r, mlflow.KeyValue{Key: tagModelHistory, Value: text})
 	})
 	if err == nil {
 		s.keys.add(keys.fresh)
@@ -81,24 +76,43 @@ func parseModel(text string) (json.RawMessage, error) {
 	if err := checkSignature(fields["signature"]); err != nil {
 		return nil, err
 	}
-	m := loggedModel{RunID: fields["run_id"], ArtifactPath: fields["artifact_path"], UTCTimeCreated: fields["utc_time_created"], ModelUUID: fields["model_uuid"]}
-	if m.ModelUUID == nil {
-		m.ModelUUID = json.RawMessage("null")
+	var kept []string
+	for _, name := range []string{"run_id", "artifact_path", "utc_time_created", "model_uuid"} {
+		value := fields[name]
+		if value == nil {
+			value = json.RawMessage("null")
+		}
+		kept = append(kept, `"`+name+`":`+string(value))
 	}
-	if json.Unmarshal(fields["flavors"], &m.Flavors) != nil {
+	flavors, ok := withoutConfig(fields["flavors"])
+	if !ok {
 		return nil, invalid("Malformed model info. Its flavors are not a JSON object.")
 	}
-	for name, flavor := range m.Flavors {
-		var settings map[string]json.RawMessage
-		if json.Unmarshal(flavor, &settings) != nil || settings == nil {
-			continue // kept as it is
-		}
-		if _, ok := settings["config"]; ok {
-			delete(settings, "config")
-			m.Flavors[name], _ = json.Marshal(settings)
+	return json.RawMessage("{" + strings.Join(append(kept, `"flavors":`+flavors), ",") + "}"), nil
+}
+
+// withoutConfig takes the field config out of each flavor, which may hold secrets.
+func withoutConfig(flavors json.RawMessage) (text string, ok bool) {
+	list, ok := fieldsOf(flavors)
+	if !ok {
+		return "", false
+	}
+	for i, flavor := range list {
+		if settings, ok := fieldsOf(flavor.value); ok {
+			list[i].value = object(slices.DeleteFunc(settings, func(f field) bool { return f.name == "config" }))
 		}
 	}
-	return json.Marshal(m)
+	return string(object(list)), true
+}
+
+// object puts fields together again.
+func object(fields []field) json.RawMessage {
+	parts := make([]string, len(fields))
+	for i, f := range fields {
+		name, _ := json.Marshal(f.name) // a text is always JSON
+		parts[i] = string(name) + ":" + string(f.value)
+	}
+	return json.RawMessage("{" + strings.Join(parts, ",") + "}")
 }
 
 // checkSignature refuses a signature whose list of inputs is empty.

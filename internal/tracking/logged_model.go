@@ -76,19 +76,18 @@ func (s *Store) CreateLoggedModel(ctx context.Context, req *mlflow.CreateLoggedM
 	if err := validateModel(req); err != nil {
 		return nil, err
 	}
-	params, err := s.modelValues(req.Params, "params", maxParamValue)
-	if err != nil {
+	if err := validateModelKeys(req.Params, "params"); err != nil {
 		return nil, err
 	}
-	if err := duplicateParams(params); err != nil {
+	if err := duplicateParams(req.Params); err != nil {
 		return nil, err
 	}
-	tags, err := s.modelValues(req.Tags, "tags", maxTagValue)
-	if err != nil {
+	if err := validateModelKeys(req.Tags, "tags"); err != nil {
 		return nil, err
 	}
 	name := req.Name
 	if name == "" {
+		var err error
 		if name, err = newRunName(s.o.Random); err != nil {
 			return nil, err
 		}
@@ -115,10 +114,10 @@ func (s *Store) CreateLoggedModel(ctx context.Context, req *mlflow.CreateLoggedM
 		if err != nil {
 			return err
 		}
-		if err := setModelParams(tx, keys, m, id, params); err != nil {
+		if err := setModelParams(tx, keys, m, id, req.Params); err != nil {
 			return err
 		}
-		if err := setModelTags(tx, keys, m, tags); err != nil {
+		if err := setModelTags(tx, keys, m, req.Tags); err != nil {
 			return err
 		}
 		return s.readModel(tx, id, resp)
@@ -158,19 +157,15 @@ func validateModel(req *mlflow.CreateLoggedModelRequest) error {
 	return nil
 }
 
-// modelValues checks params or tags of a logged model and cuts their values. MLflow lets their keys be any text.
-func (s *Store) modelValues(list []mlflow.KeyValue, field string, most int) (values []mlflow.KeyValue, err error) {
+// validateModelKeys checks the keys of params or tags of a logged model, which may be any text. Their values are kept
+// whole, unlike those of runs: MLflow has no limit for them.
+func validateModelKeys(list []mlflow.KeyValue, field string) error {
 	for i, v := range list {
-		where := field + "[" + strconv.Itoa(i) + "].key"
-		if err := validateLength(v.Key, where, maxModelKey); err != nil {
-			return nil, err
+		if err := validateLength(v.Key, field+"["+strconv.Itoa(i)+"].key", maxModelKey); err != nil {
+			return err
 		}
-		if v.Value, err = s.cut(v.Value, field+" value", most); err != nil {
-			return nil, err
-		}
-		values = append(values, v)
 	}
-	return values, nil
+	return nil
 }
 
 // writeModel runs a write that may make keys.
@@ -288,8 +283,7 @@ func (s *Store) DeleteLoggedModel(ctx context.Context, req *mlflow.LoggedModelRe
 
 // SetLoggedModelTags sets or replaces tags, deleted models included.
 func (s *Store) SetLoggedModelTags(ctx context.Context, req *mlflow.SetLoggedModelTagsRequest) (*mlflow.Empty, error) {
-	tags, err := s.modelValues(req.Tags, "tags", maxTagValue)
-	if err != nil {
+	if err := validateModelKeys(req.Tags, "tags"); err != nil {
 		return nil, err
 	}
 	return &mlflow.Empty{}, s.writeModel(ctx, func(tx *sqldb.Tx, keys *keyIDs) error {
@@ -297,7 +291,7 @@ func (s *Store) SetLoggedModelTags(ctx context.Context, req *mlflow.SetLoggedMod
 		if err != nil {
 			return err
 		}
-		return setModelTags(tx, keys, m, tags)
+		return setModelTags(tx, keys, m, req.Tags)
 	})
 }
 
@@ -320,8 +314,7 @@ func (s *Store) DeleteLoggedModelTag(ctx context.Context, req *mlflow.DeleteLogg
 
 // LogLoggedModelParams adds params, all or none.
 func (s *Store) LogLoggedModelParams(ctx context.Context, req *mlflow.LogLoggedModelParamsRequest) (*mlflow.Empty, error) {
-	params, err := s.modelValues(req.Params, "params", maxParamValue)
-	if err != nil {
+	if err := validateModelKeys(req.Params, "params"); err != nil {
 		return nil, err
 	}
 	return &mlflow.Empty{}, s.writeModel(ctx, func(tx *sqldb.Tx, keys *keyIDs) error {
@@ -329,6 +322,6 @@ func (s *Store) LogLoggedModelParams(ctx context.Context, req *mlflow.LogLoggedM
 		if err != nil {
 			return err
 		}
-		return setModelParams(tx, keys, m, req.ModelID, params)
+		return setModelParams(tx, keys, m, req.ModelID, req.Params)
 	})
 }

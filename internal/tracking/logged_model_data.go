@@ -1,12 +1,9 @@
 package tracking
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/weir-ml/weir/internal/sqldb"
 	"github.com/weir-ml/weir/mlflow"
@@ -154,25 +151,17 @@ func (s *Store) LinkModelVersion(tx *sqldb.Tx, modelID, name string, version int
 			return nil
 		}
 	}
-	quoted, err := plainJSON(name)
+	added, err := json.Marshal(link{name, version})
 	if err != nil {
 		return err
 	}
-	// Spaced as Python spaces JSON: clients compare the text.
-	var text strings.Builder
-	for _, raw := range links {
-		text.Write(raw)
-		text.WriteString(", ")
+	list, err := json.Marshal(append(links, added))
+	if err != nil {
+		return err
 	}
-	fmt.Fprintf(&text, `{"name": %s, "version": %d}`, quoted, version)
-	return setModelTags(tx, &keys, m, []mlflow.KeyValue{{Key: tagModelVersions, Value: "[" + text.String() + "]"}})
-}
-
-// plainJSON gives a value as JSON without escapes for HTML.
-func plainJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+	text, err := pythonJSON(list)
+	if err != nil {
+		return err
+	}
+	return setModelTags(tx, &keys, m, []mlflow.KeyValue{{Key: tagModelVersions, Value: text}})
 }

@@ -36,7 +36,8 @@ func (s *Store) SearchLoggedModels(ctx context.Context, req *mlflow.SearchLogged
 	}
 	l := &modelList{s: s, datasets: req.Datasets, order: order, size: limit + 1, onlyDatasets: len(req.Datasets) > 0}
 	search.Walk(filter, func(t *search.Term) { l.onlyDatasets = l.onlyDatasets && t.Entity != search.Metric })
-	if l.after, err = decodeToken(req.PageToken, l.kinds()); err != nil {
+	page := pageOf(req)
+	if l.after, err = page.after(req.PageToken, l.kinds()); err != nil {
 		return nil, err
 	}
 	l.inSQL, l.inGo = split(filter)
@@ -61,7 +62,7 @@ func (s *Store) SearchLoggedModels(ctx context.Context, req *mlflow.SearchLogged
 		}
 		if len(found) > limit {
 			found = found[:limit]
-			resp.NextPageToken = encodeToken(found[limit-1].places)
+			resp.NextPageToken = page.token(found[limit-1].places)
 		}
 		models := make([]model, len(found))
 		for i, f := range found {
@@ -95,32 +96,6 @@ func nameStatus(t *search.Term) {
 			t.List[i] = long(text)
 		}
 	}
-}
-
-// modelOrder is one key of an order, a metric possibly on one dataset.
-type modelOrder struct {
-	search.OrderKey
-	name, digest string
-}
-
-func modelOrders(list []mlflow.LoggedModelOrder, o search.Options) (orders []modelOrder, err error) {
-	for _, item := range list {
-		if entity, _, dotted := strings.Cut(item.FieldName, "."); dotted && (entity == "params" || entity == "tags") {
-			return nil, invalid("Invalid order by field name: %s. Only metrics are supported.", item.FieldName)
-		}
-		if item.DatasetDigest != "" && item.DatasetName == "" {
-			return nil, invalid("Invalid order_by clause '%s': `dataset_digest` can only be given together with `dataset_name`.", item.FieldName)
-		}
-		k, err := search.LoggedModels.ParseOrderField(item.FieldName, !item.Ascending.Set || item.Ascending.Value, o)
-		if err != nil {
-			return nil, err
-		}
-		if len(orders) == search.MaxColumns {
-			return nil, invalid("Invalid order_by: it has more than %d columns.", search.MaxColumns)
-		}
-		orders = append(orders, modelOrder{k, item.DatasetName, item.DatasetDigest})
-	}
-	return orders, nil
 }
 
 var modelAttributes = map[string]column{

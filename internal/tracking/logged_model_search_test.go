@@ -45,7 +45,7 @@ func manyModels(s *server) (exps []string) {
 		{one, `"name":"b","params":[{"key":"depth","value":"2"}],"tags":[{"key":"k","value":"X"}],"source_run_id":"r2"`,
 			[]string{`acc 0.7 5 1 d`, `acc 0.1 5 2 d`}},
 		{two, `"name":"c","params":[{"key":"depth","value":"1"}],"tags":[{"key":"other","value":"x"}],"source_run_id":"r1"`,
-			[]string{`acc "NaN" 1 1 d`}},
+			[]string{`acc "NaN" 1 1 d`, `val/loss 1 1 1 d`}},
 		{two, `"name":"d"`, nil},
 		{one, `"name":"deleted","tags":[{"key":"k","value":"x"}]`, []string{`acc 1 1 1 d`}},
 	} {
@@ -197,6 +197,8 @@ func TestLoggedModelsAreSorted(t *testing.T) {
 			{"d c b a", []key{{FieldName: "metrics.acc", DatasetName: "none"}}},
 			{"d c b a", []key{{FieldName: "metrics.none"}}},
 			{"a d c b", []key{{FieldName: "metrics.loss"}, {FieldName: "metrics.none", Ascending: down}}},
+			{"c d b a", []key{{FieldName: "metrics.val/loss"}}}, // the name as it is
+			{"c d b a", []key{{FieldName: "metrics.`val/loss`"}}},
 			{"a d c b", []key{{FieldName: "metrics.loss"}, {FieldName: "creation_timestamp", Ascending: down}}},
 			{"a b c d", []key{{FieldName: "metrics.loss"}, {FieldName: "metrics.acc", Ascending: up}, {FieldName: "name"}}},
 		} {
@@ -220,6 +222,40 @@ func TestSearchesOfLoggedModelsStayInScope(t *testing.T) {
 		s.router.Policy = scoped{}
 		if got := s.modelNames(mlflow.SearchLoggedModelsRequest{ExperimentIDs: exps}, 1); got != "" {
 			t.Errorf("nothing in scope: %q", got)
+		}
+	})
+}
+
+// A place in one list means nothing in another: a token goes with the search that gave it.
+func TestTokensOfLoggedModelsGoWithTheirSearch(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *server) {
+		exps := manyModels(s)
+		req := mlflow.SearchLoggedModelsRequest{ExperimentIDs: exps, MaxResults: mlflow.Some[int64](1)}
+		req.PageToken = ok[mlflow.SearchLoggedModelsResponse](s, "POST", "logged-models/search", req).NextPageToken
+		for _, c := range []struct {
+			message string
+			change  func(*mlflow.SearchLoggedModelsRequest)
+		}{
+			{"Experiment IDs in the page token do not match", func(r *mlflow.SearchLoggedModelsRequest) { r.ExperimentIDs = exps[:1] }},
+			{"Filter string in the page token does not match", func(r *mlflow.SearchLoggedModelsRequest) { r.Filter = "name = 'a'" }},
+			{"Order by in the page token does not match", func(r *mlflow.SearchLoggedModelsRequest) {
+				r.OrderBy = []mlflow.LoggedModelOrder{{FieldName: "creation_time"}}
+			}},
+			{"Invalid page token, could not base64-decode", func(r *mlflow.SearchLoggedModelsRequest) { r.PageToken = "!" }},
+			{"Invalid page token, decoded value=", func(r *mlflow.SearchLoggedModelsRequest) { r.PageToken = "YWJj" }},
+		} {
+			other := req
+			c.change(&other)
+			body, err := json.Marshal(other)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.fails("POST", "logged-models/search", string(body), mlflow.CodeInvalidParameterValue, c.message)
+		}
+		req.MaxResults = mlflow.Some[int64](50) // may change
+		if got := len(ok[mlflow.SearchLoggedModelsResponse](s, "POST", "logged-models/search", req).Models); got != 3 {
+			t.Errorf("the page behind the token has %d models", got)
 		}
 	})
 }

@@ -54,12 +54,12 @@ func TestALoggedModelsLife(t *testing.T) {
 		}
 
 		m := s.model(`{"experiment_id":"0","name":"m","model_type":"forest","source_run_id":"r","params":[{"key":"a b/c","value":"1"},{"key":"long","value":"` +
-			strings.Repeat("ü", 6001) + `"}],"tags":[{"key":"t","value":"1"},{"key":"t","value":"2"}]}`)
+			strings.Repeat("ü", 9001) + `"}],"tags":[{"key":"t","value":"1"},{"key":"t","value":"2"}]}`)
 		path := "logged-models/" + m.Info.ModelID
 		if m.Info.ModelID == id || m.Info.Name != "m" || m.Info.ModelType != "forest" || m.Info.SourceRunID != "r" {
 			t.Errorf("%+v", m.Info)
 		}
-		if diff := cmp.Diff([]mlflow.KeyValue{{Key: "a b/c", Value: "1"}, {Key: "long", Value: strings.Repeat("ü", 6000)}}, m.Data.Params); diff != "" {
+		if diff := cmp.Diff([]mlflow.KeyValue{{Key: "a b/c", Value: "1"}, {Key: "long", Value: strings.Repeat("ü", 9001)}}, m.Data.Params); diff != "" { // whole, unlike those of runs
 			t.Errorf("params: %s", diff)
 		}
 		if diff := cmp.Diff([]mlflow.KeyValue{{Key: "t", Value: "2"}}, m.Info.Tags); diff != "" {
@@ -172,13 +172,13 @@ func TestMetricsOfLoggedModels(t *testing.T) {
 		log(`{"run_id":"` + b + `","key":"acc","value":9,"timestamp":11,"step":-1}`)
 		ok[empty](s, "POST", "runs/log-batch", `{"run_id":"`+b+`","metrics":[
 			{"key":"acc","value":"Infinity","timestamp":12,"step":2,"model_id":"`+m+`"},
-			{"key":"loss","value":2,"timestamp":12,"model_id":"`+other+`","dataset_name":"d"},
+			{"key":"loss","value":2,"timestamp":12,"model_id":"`+other+`","dataset_name":"d","dataset_digest":"y"},
 			{"key":"loss","value":3,"timestamp":13}]}`)
 
 		if diff := cmp.Diff([]string{"acc@1/10=0.5 a d/x", "acc@1/10=NaN b /", "acc@2/12=+Inf b /"}, pointsOf(s.getModel(m), names)); diff != "" {
 			t.Errorf("metrics of the model: %s", diff)
 		}
-		if diff := cmp.Diff([]string{"loss@0/12=2 b d/"}, pointsOf(s.getModel(other), names)); diff != "" {
+		if diff := cmp.Diff([]string{"loss@0/12=2 b d/y"}, pointsOf(s.getModel(other), names)); diff != "" {
 			t.Errorf("metrics of the other: %s", diff)
 		}
 		if p := s.getModel(m).Data.Metrics[0]; p.ModelID != m || p.Key != "acc" {
@@ -195,6 +195,14 @@ func TestMetricsOfLoggedModels(t *testing.T) {
 			t.Errorf("a run tells of models: %s", body)
 		}
 
+		// Half a dataset is refused: Python's client could not read the model any more.
+		for _, half := range []string{`"dataset_name":"d"`, `"dataset_digest":"y"`} {
+			point := `"key":"acc","value":1,"timestamp":99,"model_id":"` + m + `",` + half
+			const message = "Both dataset_name and dataset_digest must be provided if one is provided"
+			s.fails("POST", "runs/log-metric", `{"run_id":"`+a+`",`+point+`}`, mlflow.CodeInvalidParameterValue, message)
+			s.fails("POST", "runs/log-batch", `{"run_id":"`+a+`","metrics":[{`+point+`}]}`, mlflow.CodeInvalidParameterValue, message)
+		}
+
 		// An unknown model refuses all of the call.
 		s.fails("POST", "runs/log-batch", `{"run_id":"`+a+`","params":[{"key":"p","value":"1"}],"metrics":[{"key":"new","value":1,"timestamp":1,"model_id":"m-no"}]}`,
 			mlflow.CodeResourceDoesNotExist, "Logged model with ID 'm-no' not found.")
@@ -202,7 +210,7 @@ func TestMetricsOfLoggedModels(t *testing.T) {
 		if r := s.get(a); len(r.Data.Params) != 0 || metricOf(r, "new") != "none" {
 			t.Errorf("a refused call stores %+v", r.Data)
 		}
-		s.fails("POST", "runs/log-metric", `{"run_id":"`+a+`","key":"k","value":1,"timestamp":1,"dataset_digest":"`+strings.Repeat("x", 37)+`"}`,
+		s.fails("POST", "runs/log-metric", `{"run_id":"`+a+`","key":"k","value":1,"timestamp":1,"dataset_name":"d","dataset_digest":"`+strings.Repeat("x", 37)+`"}`,
 			mlflow.CodeInvalidParameterValue, "'dataset_digest' exceeds the maximum length of 36 characters")
 	})
 }
@@ -267,7 +275,7 @@ func TestVersionsAreNotedWithTheirLoggedModel(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want := []mlflow.KeyValue{{Key: "mlflow.modelVersions", Value: `[{"name": "ü & <b>", "version": 1}, {"name": "second", "version": 1}, {"name": "second", "version": 2}]`}}
+		want := []mlflow.KeyValue{{Key: "mlflow.modelVersions", Value: `[{"name": "\u00fc & <b>", "version": 1}, {"name": "second", "version": 1}, {"name": "second", "version": 2}]`}}
 		if diff := cmp.Diff(want, s.getModel(id).Info.Tags); diff != "" {
 			t.Error(diff)
 		}

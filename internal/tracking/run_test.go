@@ -243,15 +243,18 @@ func TestLogModelKeepsTheHistoryOfModels(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, s *server) {
 		run := s.run("0")
-		for _, name := range []string{"a", "b"} {
-			model := `{"run_id":"` + run + `","artifact_path":"` + name + `","utc_time_created":"now","flavors":{"crate":{"version":"0.2","config":{"secret":1}}},"model_uuid":"u"}`
+		for _, name := range []string{"a", `é😀\\\"\/`} {
+			model := `{"utc_time_created":"now","run_id":"` + run + `","artifact_path":"` + name + `",
+				"flavors":{"z":{"version":"0.2","config":{"secret":1},"n":[1.50,null,true]},"a":"text","e":{}},"other":1}`
 			ok[empty](s, "POST", "runs/log-model", mlflow.LogModelRequest{RunID: run, ModelJSON: model})
 		}
-		got, _ := tagOf(s.get(run), "mlflow.log-model.history")
+		// The text is the one that Python's json.dumps writes.
 		item := func(name string) string {
-			return `{"run_id":"` + run + `","artifact_path":"` + name + `","utc_time_created":"now","model_uuid":"u","flavors":{"crate":{"version":"0.2"}}}`
+			return `{"run_id": "` + run + `", "artifact_path": "` + name + `", "utc_time_created": "now", "model_uuid": null, ` +
+				`"flavors": {"z": {"version": "0.2", "n": [1.50, null, true]}, "a": "text", "e": {}}}`
 		}
-		if diff := cmp.Diff("["+item("a")+","+item("b")+"]", got); diff != "" {
+		got, _ := tagOf(s.get(run), "mlflow.log-model.history")
+		if diff := cmp.Diff("["+item("a")+", "+item(`\u00e9\ud83d\ude00\\\"/`)+"]", got); diff != "" {
 			t.Error(diff)
 		}
 	})

@@ -83,6 +83,9 @@ func truncate(value string, most int) string {
 func head(value string) string { return truncate(value, 128) }
 
 func validateMetric(m *mlflow.Metric, where string) error {
+	if (m.DatasetName == "") != (m.DatasetDigest == "") { // Python's client cannot read half a dataset
+		return invalid("Both dataset_name and dataset_digest must be provided if one is provided")
+	}
 	if err := validateKey(m.Key, where+"name", "Metric name"); err != nil {
 		return err
 	}
