@@ -23,6 +23,11 @@ new_mlflow_client <- function(tracking_uri) {
 new_mlflow_uri <- function(raw_uri) {
   raw_uri <- enc2utf8(raw_uri)
   if (identical(raw_uri, "databricks")) raw_uri <- "databricks://"
+  if (grepl("^databricks-uc(:|$)", raw_uri)) {
+    mlflow_abort("Databricks' Unity Catalog is not supported; use the workspace's own: \"databricks\".",
+      code = "INVALID_PARAMETER_VALUE"
+    )
+  }
   if (grepl("^file:", raw_uri) && !grepl("^file://", raw_uri)) {
     raw_uri <- sub("^file:", "file://", raw_uri)
   }

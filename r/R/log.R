@@ -79,6 +79,11 @@ metric_value <- function(key, value, step = NULL) {
   }
   number <- suppressWarnings(as.numeric(value))
   if (any(is.na(number) & !is.nan(number))) {
+    if (is.character(value) && !all(is.na(value))) {
+      mlflow_abort(paste0("metric `", key, "` is no number: ", paste(dQuote(value, FALSE), collapse = ", ")),
+        code = "INVALID_PARAMETER_VALUE"
+      )
+    }
     if (identical(getOption("mlflow.na_metric"), "skip")) return(NULL)
     mlflow_abort(
       paste0("metric `", key, "` is NA. Set options(mlflow.na_metric = \"skip\") to leave such values out."),
@@ -198,6 +203,9 @@ mlflow_delete_tag <- function(key, run_id = NULL, client = NULL, run_uuid = NULL
 mlflow_log_params <- function(params = list(), ..., run_id = NULL, client = NULL, run_uuid = NULL) {
   run_id <- run_id %||% run_uuid
   values <- named_arguments(substitute(list(params, ...)), missing(params), params, list(...))
+  if (length(values) && (is.null(names(values)) || any(!nzchar(names(values))))) {
+    mlflow_abort("params must be named.", code = "INVALID_PARAMETER_VALUE")
+  }
   run <- resolve_run(run_id, client)
   pairs <- unname(Map(function(k, v) list(key = k, value = param_text(k, v)), names(values), values))
   log_batch_call(run$client, run$run_id, params = pairs)
@@ -226,6 +234,8 @@ mlflow_log_metrics <- function(metrics = list(), step = NULL, timestamp = NULL, 
   if (is.null(names(values)) || any(!nzchar(names(values)))) mlflow_abort("metrics must be named.")
   numbers <- Map(function(k, v) metric_value(k, v), names(values), values)
   numbers <- unlist(drop_null(numbers))
+  # All were NA, and are to be left out.
+  if (is.null(numbers)) return(invisible(values))
   run <- resolve_run(run_id, client)
   timestamp <- if (is.null(timestamp)) current_time() else as_milliseconds(timestamp)
   step <- metric_step(step, names(numbers), run)

@@ -10,6 +10,7 @@ test_that("tracking URIs are read as people write them", {
   expect_message(expect_equal(kind("localhost:5000"), "mlflow_http"), "http://localhost:5000")
   expect_equal(kind("sqlite:///x.db"), "mlflow_sqlite")
   expect_error(mlflow_client("gopher://x"), "Unsupported scheme: 'gopher'")
+  for (catalog in c("databricks-uc", "databricks-uc://profile")) expect_error(mlflow_client(catalog), "Unity Catalog")
 })
 
 test_that("the order is set, environment, folder", {

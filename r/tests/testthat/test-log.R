@@ -24,8 +24,10 @@ test_that("values that are no numbers travel, NA does not", {
     mlflow_log_metric("j", -Inf)
     expect_error(mlflow_log_metric("bad", NA), "metric `bad` is NA")
     expect_error(mlflow_log_metric("bad", c(1, 2)), "Value must be a scalar")
+    expect_error(mlflow_log_metric("bad", "good"), "metric `bad` is no number: \"good\"")
     local_opts(mlflow.na_metric = "skip")
     expect_null(mlflow_log_metric("bad", NA_real_))
+    expect_silent(mlflow_log_metrics(list(bad = NA, bad2 = NULL)))
     mlflow_log_metric("curve", c(3, 2, 1), step = 1:3)
   })
   history <- mlflow_get_metric_history("n", run$run_id)
@@ -97,6 +99,8 @@ test_that("several params and metrics go in one request", {
   expect_setequal(paste(params$key, params$value), c("depth 7", "eta 0.1", "a 1", "b x"))
   expect_equal(mlflow_get_metric_history("m2", run$run_id)$step, 4)
   expect_error(mlflow_log_metrics(list(1)), "must be named")
+  expect_error(mlflow_log_params(list(1, 2), run_id = run$run_id), "params must be named")
+  expect_error(mlflow_log_params(list(a = 1, 2), run_id = run$run_id), "params must be named")
 })
 
 test_that("batches of any size arrive whole", {
