@@ -97,6 +97,19 @@ mlflow_list_artifacts <- function(path = NULL, run_id = NULL, client = NULL, rec
 }
 
 list_artifacts <- function(run, path, recursive) {
+  out <- tryCatch(list_on_server(run, path), mlflow_error_invalid_parameter_value = function(e) {
+    # A folder that the server does not open, such as an experiment's own artifact_location,
+    # is where this machine has written the files.
+    store <- run_store(run$client, run$run_id)
+    if (store$kind == "local") store_list(store, path) else stop(e)
+  })
+  if (!recursive) return(out)
+  parts <- c(list(out), lapply(out$path[out$is_dir], function(d) list_artifacts(run, d, TRUE)))
+  columns <- lapply(stats::setNames(nm = names(out)), function(n) unlist(lapply(parts, `[[`, n)))
+  new_tbl(columns)
+}
+
+list_on_server <- function(run, path) {
   files <- list()
   token <- NULL
   repeat {
@@ -110,11 +123,7 @@ list_artifacts <- function(run, path, recursive) {
   dirs <- vapply(files, function(f) isTRUE(f$is_dir), NA)
   sizes <- field(files, "file_size", NA_real_)
   sizes[!dirs & is.na(sizes)] <- 0
-  out <- new_tbl(list(path = field(files, "path", NA_character_), is_dir = as.logical(dirs), file_size = sizes))
-  if (!recursive) return(out)
-  parts <- c(list(out), lapply(out$path[out$is_dir], function(d) list_artifacts(run, d, TRUE)))
-  columns <- lapply(stats::setNames(nm = names(out)), function(n) unlist(lapply(parts, `[[`, n)))
-  new_tbl(columns)
+  new_tbl(list(path = field(files, "path", NA_character_), is_dir = as.logical(dirs), file_size = sizes))
 }
 
 #' @rdname mlflow_list_artifacts

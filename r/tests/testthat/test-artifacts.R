@@ -82,6 +82,19 @@ test_that("empty files are files", {
   expect_equal(file.size(mlflow_download_artifacts(basename(file), run$run_id)), 0)
 })
 
+test_that("an experiment's own folder is listed from here when the server does not open it", {
+  skip_on_python("it opens every folder")
+  local_session()
+  location <- tempfile("own-artifacts-")
+  client <- mlflow_client()
+  run <- mlflow_start_run(client = client,
+    experiment_id = mlflow_create_experiment(basename(tempfile("own-")), artifact_location = location, client = client))
+  mlflow_log_artifact(write_files(), "in", run_id = run$run_id, client = client)
+  expect_equal(mlflow_list_artifacts("in", run_id = run$run_id)$path, c("in/a.txt", "in/sub"))
+  all <- mlflow_list_artifacts(run_id = run$run_id, recursive = TRUE)
+  expect_setequal(all$path[!all$is_dir], c("in/a.txt", "in/sub/b.bin"))
+})
+
 test_that("a dot is the root of the artifacts, or nothing in a path", {
   local_session()
   file <- file.path(write_files(), "a.txt")
