@@ -90,7 +90,9 @@ local_connect <- function(target) {
   if (status != 0L) {
     said <- if (file.exists(errors)) paste(readLines(errors, warn = FALSE), collapse = "\n") else ""
     mlflow_abort(
-      paste0("Cannot open the store ", target, ": ", sub("^(weir|mlflow|error): ", "", said)),
+      paste0(
+        "Cannot open the store ", sub("://[^/@]*@", "://...@", target), ": ", sub("^(weir|mlflow|error): ", "", said)
+      ),
       code = "LOCAL_STORE", status = status
     )
   }
@@ -454,10 +456,19 @@ open_ui <- function(client, path) {
     )
     url <- finish_call(answer, "ui-links")$url
   } else {
+    if (is.null(getOption("mlflow.ui")) && !server_answers(creds$host)) {
+      warning("No server answers at ", creds$host, ". Start one there, or set another tracking URI.", call. = FALSE)
+    }
     url <- paste0(url, path)
   }
   open_url(url)
   invisible(url)
+}
+
+# Any answer will do: a page that asks for a login is a page.
+server_answers <- function(host) {
+  handle <- curl::new_handle(connecttimeout = 5, timeout = 10, ssl_verifypeer = 0, nobody = TRUE)
+  !inherits(try(curl::curl_fetch_memory(host, handle), silent = TRUE), "try-error")
 }
 
 open_url <- function(url) {

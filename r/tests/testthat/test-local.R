@@ -97,6 +97,18 @@ test_that("no program is an error that says what to do", {
   expect_match(conditionMessage(e), "install_mlflow\\(\\)")
 })
 
+test_that("a store that cannot be opened is named without its password", {
+  need_weir()
+  local_session(uri = "postgresql+psycopg2://ada:secret@127.0.0.1:1/db")
+  e <- expect_error(mlflow_get_experiment("0"), "Cannot open the store postgresql\\+psycopg2://...@127.0.0.1:1/db")
+  expect_no_match(conditionMessage(e), "secret")
+})
+
+test_that("the page of a server that is not there is told apart from one that is", {
+  local_session(uri = paste0("http://127.0.0.1:", free_port()))
+  expect_warning(suppressMessages(mlflow_ui()), "No server answers at http://127.0.0.1")
+})
+
 test_that("Python's program of the name mlflow is passed over", {
   dir <- tempfile()
   dir.create(dir)
