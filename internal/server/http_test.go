@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/weir-ml/weir/internal/api"
 	"github.com/weir-ml/weir/mlflow"
@@ -217,27 +215,4 @@ func TestInProcessEndsWithItsContextAndSurvivesPanics(t *testing.T) {
 	if body, err := io.ReadAll(response.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%q %v", body, err)
 	}
-}
-
-func TestBodiesThatStandStillAreEnded(t *testing.T) {
-	t.Parallel()
-	set := make(chan time.Time, 8)
-	w := deadlineWriter{httptest.NewRecorder(), set}
-	var read []byte
-	h := limitSilence(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { read, _ = io.ReadAll(r.Body) }))
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodPut, "/x", bytes.NewReader(make([]byte, 100000))))
-	first, last := <-set, <-set
-	if len(read) != 100000 || time.Until(first) < silence/2 || !last.IsZero() {
-		t.Errorf("read %d bytes, deadlines %v and %v", len(read), first, last)
-	}
-}
-
-type deadlineWriter struct {
-	http.ResponseWriter
-	set chan time.Time
-}
-
-func (w deadlineWriter) SetReadDeadline(at time.Time) error {
-	w.set <- at
-	return nil
 }

@@ -144,8 +144,8 @@ func (s *Server) build(ctx context.Context) error {
 	}
 	guard := s.config.Guard
 	guard.OwnPagesOnly = s.config.Lease
-	handler = api.LogRequests(&s.metrics, s.config.SlowRequest, guard.Wrap(limitSilence(handler)))
-	s.handler = api.TrustProxies(s.config.TrustedProxies, handler)
+	handler = api.LogRequests(&s.metrics, s.config.SlowRequest, guard.Wrap(handler))
+	s.handler = LimitSilence(api.TrustProxies(s.config.TrustedProxies, handler))
 	return nil
 }
 
