@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/weir-ml/weir/internal/model"
+	"github.com/weir-ml/weir/internal/model/arrow"
+	"github.com/weir-ml/weir/internal/model/frame"
 )
 
 // The R code of the scenarios: models and bare figures, plumber's server, and the batch with data.table.
@@ -115,7 +117,7 @@ const (
 )
 
 // carBodies are rows of the lm as JSON, CSV and Arrow.
-func carBodies(rows int) (json, csv, arrow []byte, err error) {
+func carBodies(rows int) (json, csv, stream []byte, err error) {
 	json = []byte(`{"dataframe_split":{"columns":["wt","hp","qsec"],"data":[` + strings.Repeat("[2.62,110,16.46],", rows-1) + `[2.62,110,16.46]]}}`)
 	csv = []byte("wt,hp,qsec\n" + strings.Repeat("2.62,110,16.46\n", rows))
 	var columns []*model.Column
@@ -124,10 +126,10 @@ func carBodies(rows int) (json, csv, arrow []byte, err error) {
 		kind  model.Kind
 		value float64
 	}{{"wt", model.Double, 2.62}, {"hp", model.Integer, 110}, {"qsec", model.Double, 16.46}} {
-		columns = append(columns, model.NewColumn(c.name, c.kind, slices.Repeat([]float64{c.value}, rows), nil, nil, nil))
+		columns = append(columns, frame.NewColumn(c.name, c.kind, slices.Repeat([]float64{c.value}, rows), nil, nil, nil))
 	}
 	var out bytes.Buffer
-	err = model.WriteArrow(&out, columns, rows, false)
+	err = arrow.Write(&out, columns, rows, false)
 	return json, csv, out.Bytes(), err
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weir-ml/weir/internal/model"
+	"github.com/weir-ml/weir/internal/model/parquet"
 	"github.com/weir-ml/weir/internal/rds"
 	"github.com/weir-ml/weir/mlflow"
 )
@@ -43,14 +44,14 @@ type BatchOptions struct {
 
 // BatchState is how far a batch is.
 type BatchState struct {
-	File    int                 `json:"file"` // the file that is read
-	At      model.Mark          `json:"at"`   // where in it
-	Result  BatchResult         `json:"result"`
-	Written int64               `json:"written"` // bytes of the output
-	Header  []string            `json:"header,omitempty"`
-	Early   int64               `json:"early,omitempty"`
-	Like    *model.Like         `json:"like,omitempty"`
-	Parquet *model.ParquetState `json:"parquet,omitempty"`
+	File    int            `json:"file"` // the file that is read
+	At      model.Mark     `json:"at"`   // where in it
+	Result  BatchResult    `json:"result"`
+	Written int64          `json:"written"` // bytes of the output
+	Header  []string       `json:"header,omitempty"`
+	Early   int64          `json:"early,omitempty"`
+	Like    *model.Like    `json:"like,omitempty"`
+	Parquet *parquet.State `json:"parquet,omitempty"`
 }
 
 // BatchResult counts rows.
@@ -113,9 +114,9 @@ type batch struct {
 	like    *model.Like // how the first chunk was read; set before others are
 	begun   bool        // the first chunk is predicted
 	out     *bufio.Writer
-	parquet *model.ParquetWriter // of a batch into Parquet
-	state   BatchState           // of what is written
-	torn    bool                 // a piece is written in part
+	parquet *parquet.Writer // of a batch into Parquet
+	state   BatchState      // of what is written
+	torn    bool            // a piece is written in part
 	saved   time.Time
 	total   int64 // bytes of all files; 0 when unknown
 	sizes   []int64
@@ -128,11 +129,11 @@ func newBatch(e *Endpoint, o BatchOptions, ctx context.Context) *batch {
 	}
 	b.out = bufio.NewWriterSize(&counting{o.Out, &b.state.Written}, 256<<10)
 	if o.Format == "parquet" {
-		var state model.ParquetState
+		var state parquet.State
 		if b.state.Parquet != nil {
 			state = *b.state.Parquet
 		}
-		b.parquet = model.NewParquetWriter(b.out, state)
+		b.parquet = parquet.NewWriter(b.out, state)
 	}
 	for _, f := range o.Files {
 		b.sizes = append(b.sizes, f.Size)

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/weir-ml/weir/internal/model"
+	"github.com/weir-ml/weir/internal/model/arrow"
+	"github.com/weir-ml/weir/internal/model/frame"
+	"github.com/weir-ml/weir/internal/model/parquet"
 	"github.com/weir-ml/weir/internal/rds"
 	"github.com/weir-ml/weir/mlflow"
 )
@@ -78,12 +81,12 @@ func encodeColumns(v rds.Value, rows int, media string) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	if media == model.MediaParquet {
-		p := model.NewParquetWriter(&out, model.ParquetState{})
+		p := parquet.NewWriter(&out, parquet.State{})
 		if err = p.Write(columns, rows); err == nil {
 			err = p.Close()
 		}
 	} else {
-		err = model.WriteArrow(&out, columns, rows, media == model.MediaArrowFile)
+		err = arrow.Write(&out, columns, rows, media == model.MediaArrowFile)
 	}
 	return out.Bytes(), err
 }
@@ -161,5 +164,5 @@ func typedColumn(name string, v rds.Value, from, rows int) (*model.Column, error
 	if !missing {
 		null = nil
 	}
-	return model.NewColumn(name, kind, numbers, texts, levels, null), nil
+	return frame.NewColumn(name, kind, numbers, texts, levels, null), nil
 }

@@ -13,25 +13,28 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/weir-ml/weir/internal/model"
+	"github.com/weir-ml/weir/internal/model/arrow"
+	"github.com/weir-ml/weir/internal/model/frame"
+	"github.com/weir-ml/weir/internal/model/parquet"
 )
 
 // cars is a body of three cars in each format of columns.
 func cars(t *testing.T, media string) []byte {
 	t.Helper()
 	columns := []*model.Column{
-		model.NewColumn("wt", model.Double, []float64{2.5, 3, 3.5}, nil, nil, nil),
-		model.NewColumn("hp", model.Integer, []float64{100, 110, 0}, nil, nil, []bool{false, false, true}),
-		model.NewColumn("qsec", model.Double, []float64{17, 18, 19}, nil, nil, nil),
+		frame.NewColumn("wt", model.Double, []float64{2.5, 3, 3.5}, nil, nil, nil),
+		frame.NewColumn("hp", model.Integer, []float64{100, 110, 0}, nil, nil, []bool{false, false, true}),
+		frame.NewColumn("qsec", model.Double, []float64{17, 18, 19}, nil, nil, nil),
 	}
 	var out bytes.Buffer
 	var err error
 	if media == model.MediaParquet {
-		w := model.NewParquetWriter(&out, model.ParquetState{})
+		w := parquet.NewWriter(&out, parquet.State{})
 		if err = w.Write(columns, 3); err == nil {
 			err = w.Close()
 		}
 	} else {
-		err = model.WriteArrow(&out, columns, 3, media == model.MediaArrowFile)
+		err = arrow.Write(&out, columns, 3, media == model.MediaArrowFile)
 	}
 	if err != nil {
 		t.Fatal(err)

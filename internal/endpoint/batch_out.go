@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weir-ml/weir/internal/model"
+	"github.com/weir-ml/weir/internal/model/frame"
 	"github.com/weir-ml/weir/internal/rds"
 	"github.com/weir-ml/weir/mlflow"
 )
@@ -180,7 +181,7 @@ func (b *batch) begin(names []string, columns []*model.Column) error {
 		if b.state.Early > 0 { // rows with values decide the types
 			empty := make([]*model.Column, len(columns))
 			for i, c := range columns {
-				empty[i] = model.NewColumn(c.Name, c.Kind, nil, nil, nil, nil)
+				empty[i] = frame.NewColumn(c.Name, c.Kind, nil, nil, nil, nil)
 			}
 			if err := b.parquet.Write(empty, 0); err != nil {
 				return err
@@ -207,7 +208,7 @@ func (b *batch) missing(fault error) error {
 	case b.parquet != nil:
 		columns := make([]*model.Column, len(b.state.Header))
 		for i, name := range b.state.Header {
-			columns[i] = model.NewColumn(name, model.Empty, []float64{0}, nil, nil, []bool{true})
+			columns[i] = frame.NewColumn(name, model.Empty, []float64{0}, nil, nil, []bool{true})
 		}
 		return b.parquet.Write(columns, 1)
 	default:
@@ -221,7 +222,7 @@ func (b *batch) missing(fault error) error {
 // finish writes what is left.
 func (b *batch) finish() error {
 	if b.state.Header == nil && b.Format != "jsonl" {
-		none := model.NewColumn("prediction", model.Double, nil, nil, nil, nil)
+		none := frame.NewColumn("prediction", model.Double, nil, nil, nil, nil)
 		if err := b.begin([]string{"prediction"}, []*model.Column{none}); err != nil {
 			return err
 		}

@@ -18,6 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/weir-ml/weir/internal/model"
+	"github.com/weir-ml/weir/internal/model/frame"
+	"github.com/weir-ml/weir/internal/model/parquet"
 )
 
 // inBatch predicts for rows with small chunks and two workers, and gives what is written and which rows failed.
@@ -149,15 +151,15 @@ func TestABatchGoesOn(t *testing.T) {
 		text += strconv.FormatFloat(numbers[i], 'g', -1, 64) + "\n"
 	}
 	numbers[7], text = 99, strings.Replace(text, "\n1.75\n", "\n99\n", 1)
-	var zipped, parquet bytes.Buffer
+	var zipped, columns bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	_, _ = z.Write([]byte(text))
-	w := model.NewParquetWriter(&parquet, model.ParquetState{})
-	if err := errors.Join(z.Close(), w.Write([]*model.Column{model.NewColumn("wt", model.Double, numbers, nil, nil, nil)}, rows), w.Close()); err != nil {
+	w := parquet.NewWriter(&columns, parquet.State{})
+	if err := errors.Join(z.Close(), w.Write([]*model.Column{frame.NewColumn("wt", model.Double, numbers, nil, nil, nil)}, rows), w.Close()); err != nil {
 		t.Fatal(err)
 	}
 	var files []BatchFile
-	for name, content := range map[string][]byte{"a.csv": []byte(text), "a.csv.gz": zipped.Bytes(), "a.parquet": parquet.Bytes()} {
+	for name, content := range map[string][]byte{"a.csv": []byte(text), "a.csv.gz": zipped.Bytes(), "a.parquet": columns.Bytes()} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+
+	"github.com/weir-ml/weir/internal/model/frame"
 )
 
 // Source gives the rows of a file or stream in pieces, in their order, so that a file of any size is read in constant
@@ -128,7 +130,7 @@ func (c *Chunks) Next() (*Chunk, error) {
 
 func (c *Chunks) readHeader() (err error) {
 	if c.header, err = c.row(nil); errors.Is(err, io.EOF) && len(c.header) == 0 {
-		return badInput("the CSV input is empty: it needs a header")
+		return frame.Refuse("the CSV input is empty: it needs a header")
 	} else if err != nil {
 		return err
 	}
@@ -144,7 +146,7 @@ func (c *Chunks) row(dst []byte) ([]byte, error) {
 		dst = append(dst, line...)
 		c.offset += int64(len(line))
 		if len(dst)-start > maxRow {
-			return dst, badInput("row %d has more than %d bytes; a quote may be open", c.rows+1, maxRow)
+			return dst, frame.Refuse("row %d has more than %d bytes; a quote may be open", c.rows+1, maxRow)
 		}
 		if c.csv && bytes.Count(line, []byte{'"'})%2 == 1 {
 			open = !open
@@ -169,20 +171,11 @@ type Like struct {
 func (in *Input) Like() *Like {
 	out := &Like{Kinds: map[string]Kind{}, RowNames: in.RowNames != nil}
 	for _, c := range in.Columns {
-		if c.Kind != Empty && !c.allNull() {
+		if c.Kind != Empty && !c.AllMissing() {
 			out.Kinds[c.Name] = c.Kind
 		}
 	}
 	return out
-}
-
-func (c *Column) allNull() bool {
-	for i := range c.n {
-		if !c.IsNull(i) {
-			return false
-		}
-	}
-	return true
 }
 
 // Parse decodes the rows as another piece of the stream was, when like is not nil: what was text there is text here, and
@@ -212,12 +205,12 @@ func (c *Chunk) Parse(sig *Signature, like *Like) (*Input, error) {
 	}
 	for _, col := range in.Columns {
 		kind, known := like.Kinds[col.Name]
-		if !known || kind == Factor || (col.Kind != Empty && (col.Kind != Logical || !col.allNull())) {
+		if !known || kind == Factor || (col.Kind != Empty && (col.Kind != Logical || !col.AllMissing())) {
 			continue
 		}
 		col.Num, col.Str = nil, nil
-		if col.become(kind); col.Null == nil {
-			col.Null = make([]bool, col.n)
+		if col.Become(kind); col.Null == nil {
+			col.Null = make([]bool, col.N)
 		}
 	}
 	return in, nil

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/weir-ml/weir/internal/model/frame"
 )
 
 // numbers reads a piece of CSV whose columns are numbers and texts that are known to be texts, three times as fast as
@@ -97,7 +99,7 @@ func fastColumns(header []byte, sig *Signature, like *Like, rows int) []fastColu
 	seen := make(map[string]bool, len(names))
 	for i, name := range names {
 		name = strings.TrimSpace(name)
-		if name == "" || seen[name] || len(name) > maxName || strings.IndexByte(name, 0) >= 0 || len(names) > maxColumns {
+		if name == "" || seen[name] || len(name) > maxName || strings.IndexByte(name, 0) >= 0 || len(names) > frame.MaxColumns {
 			return nil
 		}
 		seen[name] = true
@@ -131,15 +133,15 @@ func (f *fastColumn) add(s string) bool {
 			return false
 		}
 		if s == "NA" || f.emptyIsMissing && s == "" {
-			f.addNull()
+			f.AddNull()
 			return true
 		}
 		f.Str = append(f.Str, s)
-		f.present()
+		f.Present()
 		return true
 	}
 	if s = strings.TrimRight(s, " \t"); missing(s) {
-		f.addNull()
+		f.AddNull()
 		return true
 	}
 	x, ok := parseDouble(s)
@@ -153,7 +155,7 @@ func (f *fastColumn) number(x float64, whole bool) {
 	f.any = true
 	f.fraction = f.fraction || !whole || x <= math.MinInt32 || x > math.MaxInt32
 	f.Num = append(f.Num, x)
-	f.present()
+	f.Present()
 }
 
 // done gives the column the type that all of its fields make.

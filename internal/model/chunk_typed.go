@@ -4,50 +4,47 @@ import (
 	"errors"
 	"io"
 	"slices"
+
+	"github.com/weir-ml/weir/internal/model/frame"
+	"github.com/weir-ml/weir/internal/model/parquet"
 )
 
 // typedChunks cuts a file of columns into pieces.
 type typedChunks struct {
-	*sheet
-	src  frames
+	*frame.Sheet
+	src  rowSource
 	most int
 	rows int64
 }
 
 // NewTypedChunks reads a file of one of the media types that HoldsColumns, from a mark of it on.
 func NewTypedChunks(r io.ReaderAt, size int64, media string, sig *Signature, most int, at Mark) (Source, error) {
-	s := newSheet(sig, unpackedLimit(0))
-	var src frames
-	var err error
-	if media == MediaParquet {
-		src, err = openParquet(r, size, s)
-	} else {
-		src, err = openArrow(io.NewSectionReader(r, 0, size), media == MediaArrowFile, s)
-	}
+	s := frame.NewSheet(sig.wants, unpackedLimit(0))
+	src, err := openColumns(r, size, media, s)
 	if err != nil {
 		return nil, err
 	}
-	if p, ok := src.(*parquetFrames); ok {
-		err = p.skip(at.Rows)
+	if p, ok := src.(*parquet.Reader); ok {
+		err = p.Skip(at.Rows)
 	} else {
 		for left := at.Rows; left > 0 && err == nil; {
 			var n int
-			n, err = src.next(int(min(left, 100_000)))
+			n, err = src.Next(int(min(left, 100_000)))
 			left -= int64(n)
-			s.take()
+			s.Take()
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	return &typedChunks{sheet: s, src: src, most: most, rows: at.Rows}, nil
+	return &typedChunks{Sheet: s, src: src, most: most, rows: at.Rows}, nil
 }
 
 // Next gives the next piece, or io.EOF.
 func (c *typedChunks) Next() (*Chunk, error) {
 	in := &Input{}
 	for in.Rows < c.most {
-		n, err := c.src.next(c.most - in.Rows)
+		n, err := c.src.Next(c.most - in.Rows)
 		in.Rows += n
 		if errors.Is(err, io.EOF) {
 			break
@@ -59,7 +56,7 @@ func (c *typedChunks) Next() (*Chunk, error) {
 	if in.Rows == 0 {
 		return nil, io.EOF
 	}
-	in.Columns = c.take()
+	in.Columns = c.Take()
 	first := c.rows + 1
 	c.rows += int64(in.Rows)
 	return &Chunk{First: first, After: Mark{Rows: c.rows}, in: in}, nil
@@ -104,7 +101,7 @@ func (in *Input) part(from, to int) *Input {
 		if p.Null = slices.Clone(c.Null[a:b]); c.Null == nil {
 			p.Null = nil
 		}
-		p.n = to - from
+		p.N = to - from
 		out.Columns[i] = &p
 	}
 	return out
@@ -113,8 +110,8 @@ func (in *Input) part(from, to int) *Input {
 // RowsOf gives how many rows a source has in all, and false when that is not known.
 func RowsOf(s Source) (int64, bool) {
 	if c, ok := s.(*typedChunks); ok {
-		if p, ok := c.src.(*parquetFrames); ok {
-			return p.file.rows, true
+		if p, ok := c.src.(*parquet.Reader); ok {
+			return p.Rows(), true
 		}
 	}
 	return 0, false

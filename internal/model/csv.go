@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/weir-ml/weir/internal/model/frame"
 )
 
 // ParseCSV decodes a CSV body with a header, as R's read.csv(stringsAsFactors = FALSE) would: blanks after commas do not
@@ -27,12 +29,12 @@ func ParseCSV(body []byte, sig *Signature) (in *Input, err error) {
 // parseCSV reads what like says was text as text, where the signature says nothing of it, and takes names of rows only
 // when like has them.
 func parseCSV(body []byte, sig *Signature, like *Like) (in *Input, err error) {
-	defer recoverFault(&err)
+	defer frame.Recover(&err)
 	if !utf8.Valid(body) {
-		return nil, badInput("the body is not UTF-8")
+		return nil, frame.Refuse("the body is not UTF-8")
 	}
 	if bytes.IndexByte(body, 0) >= 0 {
-		return nil, badInput("the body holds U+0000, which R cannot hold")
+		return nil, frame.Refuse("the body holds U+0000, which R cannot hold")
 	}
 	body = bytes.TrimPrefix(body, byteOrderMark)
 	if bytes.IndexByte(body, '\n') < 0 && bytes.IndexByte(body, '\r') >= 0 { // lines as old Macs ended them
@@ -43,13 +45,13 @@ func parseCSV(body []byte, sig *Signature, like *Like) (in *Input, err error) {
 	r.FieldsPerRecord = -1
 	header, err := r.Read()
 	if errors.Is(err, io.EOF) {
-		return nil, badInput("the CSV body is empty: it needs a header")
+		return nil, frame.Refuse("the CSV body is empty: it needs a header")
 	}
 	if err != nil {
 		return nil, badCSV(err)
 	}
-	if len(header) > maxColumns {
-		return nil, badInput("more than %d columns", maxColumns)
+	if len(header) > frame.MaxColumns {
+		return nil, frame.Refuse("more than %d columns", frame.MaxColumns)
 	}
 	names := make([]string, len(header))
 	seen := map[string]bool{}
@@ -65,7 +67,7 @@ func parseCSV(body []byte, sig *Signature, like *Like) (in *Input, err error) {
 			return nil, err
 		}
 		if seen[names[i]] {
-			return nil, badInput("column %q appears twice in the header", names[i])
+			return nil, frame.Refuse("column %q appears twice in the header", names[i])
 		}
 		seen[names[i]] = true
 	}
@@ -86,7 +88,7 @@ func parseCSV(body []byte, sig *Signature, like *Like) (in *Input, err error) {
 			record = record[1:]
 		} else if len(record) != len(names) || in.RowNames != nil {
 			line, _ := r.FieldPos(0)
-			return nil, badInput("row %d (line %d) has %d fields, the header has %d", row, line, len(record), len(names))
+			return nil, frame.Refuse("row %d (line %d) has %d fields, the header has %d", row, line, len(record), len(names))
 		}
 		for i, f := range record {
 			texts[i] = append(texts[i], f)
@@ -121,9 +123,9 @@ func parseCSV(body []byte, sig *Signature, like *Like) (in *Input, err error) {
 func badCSV(err error) error {
 	var p *csv.ParseError
 	if errors.As(err, &p) {
-		return badInput("the body is not CSV: line %d, column %d: %v", p.Line, p.Column, p.Err)
+		return frame.Refuse("the body is not CSV: line %d, column %d: %v", p.Line, p.Column, p.Err)
 	}
-	return badInput("the body is not CSV: %v", err)
+	return frame.Refuse("the body is not CSV: %v", err)
 }
 
 // column gives what the signature says of a column of a table with a header, or nil.
@@ -149,10 +151,10 @@ func textColumn(name string, texts []string, emptyIsMissing bool) *Column {
 	c := &Column{Name: name, Kind: Text}
 	for _, s := range texts {
 		if s == "NA" || (emptyIsMissing && s == "") {
-			c.addNull()
+			c.AddNull()
 		} else {
 			c.Str = append(c.Str, s)
-			c.present()
+			c.Present()
 		}
 	}
 	return c
@@ -185,17 +187,17 @@ func sniff(name string, texts []string) *Column {
 		s = strings.Trim(s, " \t")
 		switch {
 		case missing(s):
-			c.addNull()
+			c.AddNull()
 		case logical:
 			b, _ := parseLogical(s)
-			c.addBool(b)
+			c.AddBool(b)
 		default:
 			x, _ := parseDouble(s)
-			c.addNumber(x, integer)
+			c.AddNumber(x, integer)
 		}
 	}
 	if !any {
-		c.become(Logical) // what R makes of a column without values
+		c.Become(Logical) // what R makes of a column without values
 	}
 	return c
 }

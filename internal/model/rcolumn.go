@@ -61,7 +61,7 @@ func (spec *ColSpec) toText(c *Column) bool {
 			return false
 		}
 	}
-	texts := make([]string, c.n)
+	texts := make([]string, c.N)
 	for i, x := range c.Num {
 		switch {
 		case c.IsNull(i):
@@ -79,7 +79,7 @@ func (spec *ColSpec) toText(c *Column) bool {
 func (spec *ColSpec) absent(rows int) (*Column, error) {
 	c := &Column{Name: spec.Name}
 	for range rows {
-		c.addNull()
+		c.AddNull()
 	}
 	return c, spec.convertEmpty(c)
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/weir-ml/weir/internal/model/frame"
 	"github.com/weir-ml/weir/mlflow"
 )
 
@@ -189,7 +190,7 @@ func (s *scanner) numberCell(c *Column) bool {
 		c.Kind = Double
 	}
 	c.Num = append(c.Num, x)
-	c.n++
+	c.N++
 	return true
 }
 
@@ -247,29 +248,29 @@ func (s *scanner) cell(c *Column, row int) {
 	ok := true
 	switch ch := s.peek(); {
 	case ch == '"':
-		ok = c.addText(s.string())
+		ok = c.AddText(s.string())
 	case ch == '-' && s.word("-Infinity"):
-		ok = c.addNumber(math.Inf(-1), false)
+		ok = c.AddNumber(math.Inf(-1), false)
 	case ch >= '0' && ch <= '9' || ch == '-':
 		x, isInt := s.number()
-		ok = c.addNumber(x, isInt)
+		ok = c.AddNumber(x, isInt)
 	case ch == 'n' && s.word("null"):
-		c.addNull()
+		c.AddNull()
 	case ch == 't' && s.word("true"):
-		ok = c.addBool(true)
+		ok = c.AddBool(true)
 	case ch == 'f' && s.word("false"):
-		ok = c.addBool(false)
+		ok = c.AddBool(false)
 	case ch == 'N' && s.word("NaN"):
-		ok = c.addNumber(math.NaN(), false)
+		ok = c.AddNumber(math.NaN(), false)
 	case ch == 'I' && s.word("Infinity"):
-		ok = c.addNumber(math.Inf(1), false)
+		ok = c.AddNumber(math.Inf(1), false)
 	case ch == '[' || ch == '{':
-		panic(badInput("column %q, row %d: a nested value, where a number, a text, true, false or null is expected", c.Name, row+1))
+		panic(frame.Refuse("column %q, row %d: a nested value, where a number, a text, true, false or null is expected", c.Name, row+1))
 	default:
 		s.fail("%s where a value is expected", s.describe())
 	}
 	if !ok {
-		panic(badInput("column %q, row %d: the value does not fit the %s values before it", c.Name, row+1, c.Kind))
+		panic(frame.Refuse("column %q, row %d: the value does not fit the %s values before it", c.Name, row+1, c.Kind))
 	}
 }
 
@@ -342,7 +343,7 @@ func (s *scanner) fieldsWith(read func(key string) bool) []field {
 		s.expect(':')
 		f := field{key: key}
 		if i, twice := at[key]; twice && out[i].taken {
-			panic(badInput("the key %q appears twice", key))
+			panic(frame.Refuse("the key %q appears twice", key))
 		} else if f.taken = !twice && read(key); !f.taken {
 			f.raw = s.skip()
 			f.at = s.i - len(f.raw)
@@ -353,8 +354,8 @@ func (s *scanner) fieldsWith(read func(key string) bool) []field {
 			at[key] = len(out)
 			out = append(out, f)
 		}
-		if len(out) > maxColumns {
-			panic(badInput("more than %d keys in one object", maxColumns))
+		if len(out) > frame.MaxColumns {
+			panic(frame.Refuse("more than %d keys in one object", frame.MaxColumns))
 		}
 		if !s.next('}') {
 			return out

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/weir-ml/weir/internal/model/frame"
 	"github.com/weir-ml/weir/mlflow"
 )
 
@@ -101,7 +102,7 @@ func (s *Signature) apply(columns []*Column, haveNames bool) ([]*Column, error) 
 	}
 	if !haveNames || !s.named() {
 		if len(columns) != len(s.Inputs) {
-			return nil, badInput("the model takes %d columns, the input has %d", len(s.Inputs), len(columns))
+			return nil, frame.Refuse("the model takes %d columns, the input has %d", len(s.Inputs), len(columns))
 		}
 		for i, c := range columns {
 			if s.Inputs[i].Name != "" {
@@ -126,7 +127,7 @@ func (s *Signature) apply(columns []*Column, haveNames bool) ([]*Column, error) 
 			if spec.Required {
 				missing = append(missing, strconv.Quote(spec.Name))
 			} else if len(columns) > 0 {
-				c, err := spec.absent(columns[0].n)
+				c, err := spec.absent(columns[0].N)
 				if err != nil {
 					return nil, err
 				}
@@ -144,7 +145,7 @@ func (s *Signature) apply(columns []*Column, haveNames bool) ([]*Column, error) 
 		for i, c := range columns {
 			have[i] = strconv.Quote(c.Name)
 		}
-		return nil, badInput("the input lacks the column%s %s; it has %s", plural(len(missing)), strings.Join(missing, ", "), listOrNone(have))
+		return nil, frame.Refuse("the input lacks the column%s %s; it has %s", plural(len(missing)), strings.Join(missing, ", "), listOrNone(have))
 	}
 	return out, nil
 }
@@ -163,13 +164,9 @@ func listOrNone(s []string) string {
 	return strings.Join(s, ", ")
 }
 
-func badInput(format string, args ...any) error {
-	return mlflow.Errorf(mlflow.CodeInvalidParameterValue, format, args...)
-}
-
 // refuse names the column, the row and the value that does not fit.
 func (spec *ColSpec) refuse(c *Column, row int, value string) error {
-	return badInput("column %q, row %d: %s is not %s", c.Name, row+1, value, article(spec.Type))
+	return frame.Refuse("column %q, row %d: %s is not %s", c.Name, row+1, value, article(spec.Type))
 }
 
 func article(typ string) string {
@@ -181,7 +178,7 @@ func article(typ string) string {
 
 // convert gives the column the type of the signature, or says why it cannot.
 func (spec *ColSpec) convert(c *Column) error {
-	if c.Kind != Empty && c.allMissing() { // of which a CSV file says no type
+	if c.Kind != Empty && c.AllMissing() { // of which a CSV file says no type
 		c.Kind, c.Num, c.Str = Empty, nil, nil
 	}
 	if c.Kind == Empty {
@@ -190,7 +187,7 @@ func (spec *ColSpec) convert(c *Column) error {
 	switch spec.Type {
 	case "boolean":
 		if c.Kind != Logical {
-			return spec.refuse(c, c.firstPresent(), c.show(c.firstPresent()))
+			return spec.refuse(c, c.FirstPresent(), c.Show(c.FirstPresent()))
 		}
 	case "integer", "long":
 		return spec.convertWhole(c)
@@ -198,15 +195,15 @@ func (spec *ColSpec) convert(c *Column) error {
 		if c.Kind == Integer {
 			c.Kind = Double
 		}
-		if c.Kind == Text && c.onlySpecials() {
+		if c.Kind == Text && c.SpecialsToNumbers() {
 			return nil
 		}
 		if c.Kind != Double {
-			return spec.refuse(c, c.firstPresent(), c.show(c.firstPresent()))
+			return spec.refuse(c, c.FirstPresent(), c.Show(c.FirstPresent()))
 		}
 	case "string", "binary":
 		if c.Kind != Text && !(spec.Levels != nil && spec.toText(c)) {
-			return spec.refuse(c, c.firstPresent(), c.show(c.firstPresent()))
+			return spec.refuse(c, c.FirstPresent(), c.Show(c.FirstPresent()))
 		}
 		if spec.Levels != nil {
 			return spec.convertFactor(c)
@@ -221,16 +218,16 @@ func (spec *ColSpec) convert(c *Column) error {
 func (spec *ColSpec) convertEmpty(c *Column) error {
 	switch spec.Type {
 	case "boolean":
-		c.become(Logical)
+		c.Become(Logical)
 	case "integer":
-		c.become(Integer)
+		c.Become(Integer)
 	case "long", "float", "double":
-		c.become(Double)
+		c.Become(Double)
 	case "datetime":
-		c.become(spec.timeKind())
+		c.Become(spec.timeKind())
 		c.TZone = spec.TZone
 	case "string", "binary":
-		c.become(Text)
+		c.Become(Text)
 		if spec.Levels != nil {
 			return spec.convertFactor(c)
 		}
@@ -241,10 +238,10 @@ func (spec *ColSpec) convertEmpty(c *Column) error {
 // convertWhole takes 3 and 3.0 and refuses 3.5; a long that no R integer can hold stays a double.
 func (spec *ColSpec) convertWhole(c *Column) error {
 	if c.Kind == Text {
-		c.onlySpecials()
+		c.SpecialsToNumbers()
 	}
 	if c.Kind != Integer && c.Kind != Double {
-		return spec.refuse(c, c.firstPresent(), c.show(c.firstPresent()))
+		return spec.refuse(c, c.FirstPresent(), c.Show(c.FirstPresent()))
 	}
 	small := true
 	for i, x := range c.Num {
@@ -253,7 +250,7 @@ func (spec *ColSpec) convertWhole(c *Column) error {
 		}
 		fits := x > math.MinInt32 && x <= math.MaxInt32
 		if x != math.Trunc(x) || math.IsInf(x, 0) || (!fits && spec.Type == "integer") {
-			return spec.refuse(c, i, c.show(i))
+			return spec.refuse(c, i, c.Show(i))
 		}
 		small = small && fits
 	}
@@ -265,14 +262,14 @@ func (spec *ColSpec) convertWhole(c *Column) error {
 }
 
 func (spec *ColSpec) convertFactor(c *Column) error {
-	num := make([]float64, c.n)
+	num := make([]float64, c.N)
 	for i, s := range c.Str {
 		if c.IsNull(i) {
 			continue
 		}
 		level := slices.Index(spec.Levels, s)
 		if level < 0 {
-			return badInput("column %q, row %d: %q is not one of the levels %s", c.Name, i+1, s, showLevels(spec.Levels))
+			return frame.Refuse("column %q, row %d: %q is not one of the levels %s", c.Name, i+1, s, showLevels(spec.Levels))
 		}
 		num[i] = float64(level)
 	}
@@ -308,58 +305,25 @@ func (spec *ColSpec) convertTime(c *Column) error {
 		return spec.retime(c)
 	}
 	if c.Kind != Text {
-		return spec.refuse(c, c.firstPresent(), c.show(c.firstPresent()))
+		return spec.refuse(c, c.FirstPresent(), c.Show(c.FirstPresent()))
 	}
 	kind := spec.timeKind()
-	num := make([]float64, c.n)
+	num := make([]float64, c.N)
 	for i, s := range c.Str {
 		if c.IsNull(i) {
 			continue
 		}
 		x, ok := parseTime(s)
 		if !ok {
-			return badInput("column %q, row %d: %q is not a date or time of ISO 8601", c.Name, i+1, s)
+			return frame.Refuse("column %q, row %d: %q is not a date or time of ISO 8601", c.Name, i+1, s)
 		}
 		if kind == Day {
 			if x /= 86400; x != math.Trunc(x) {
-				return badInput("column %q, row %d: %q is a time, where the model takes a date such as 2026-01-31", c.Name, i+1, s)
+				return frame.Refuse("column %q, row %d: %q is a time, where the model takes a date such as 2026-01-31", c.Name, i+1, s)
 			}
 		}
 		num[i] = x
 	}
 	c.Kind, c.Num, c.Str = kind, num, nil
 	return nil
-}
-
-func (c *Column) allMissing() bool {
-	for i := range c.n {
-		if !c.IsNull(i) {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *Column) firstPresent() int {
-	for i := range c.n {
-		if !c.IsNull(i) {
-			return i
-		}
-	}
-	return 0
-}
-
-// show renders a value for a message.
-func (c *Column) show(i int) string {
-	switch {
-	case c.Kind == Text:
-		s := c.Str[i]
-		if len(s) > 40 {
-			s = strings.ToValidUTF8(s[:40], "") + "…"
-		}
-		return strconv.Quote(s)
-	case c.Kind == Logical:
-		return strconv.FormatBool(c.Num[i] == 1)
-	}
-	return strconv.FormatFloat(c.Num[i], 'g', -1, 64)
 }

@@ -6,20 +6,22 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/weir-ml/weir/internal/model/frame"
 )
 
 // ParseV2 decodes the body of an inference request of the Open Inference Protocol (KServe V2) in its JSON form: inputs of
 // shape [n] or [n, 1] are columns, one input of shape [n, k] is k columns in the signature's order. Of the parameters,
 // those that the signature knows become params. id is the request's.
 func ParseV2(body []byte, sig *Signature) (in *Input, id string, err error) {
-	defer recoverFault(&err)
+	defer frame.Recover(&err)
 	if !utf8.Valid(body) {
-		return nil, "", badInput("the body is not UTF-8")
+		return nil, "", frame.Refuse("the body is not UTF-8")
 	}
 	s := &scanner{b: bytes.TrimPrefix(body, byteOrderMark)}
 	p := &parser{sig: sig}
 	if s.peek() != '{' {
-		return nil, "", badInput("the body is not a JSON object with the field \"inputs\"")
+		return nil, "", frame.Refuse("the body is not a JSON object with the field \"inputs\"")
 	}
 	fields := s.fields()
 	s.end()
@@ -29,7 +31,7 @@ func ParseV2(body []byte, sig *Signature) (in *Input, id string, err error) {
 		switch f.key {
 		case "id":
 			if json.Unmarshal(f.raw, &id) != nil {
-				return nil, "", badInput("the field \"id\" must be a text")
+				return nil, "", frame.Refuse("the field \"id\" must be a text")
 			}
 		case "inputs":
 			found = true
@@ -39,7 +41,7 @@ func ParseV2(body []byte, sig *Signature) (in *Input, id string, err error) {
 		}
 	}
 	if !found || len(p.in.Columns) == 0 {
-		return nil, "", badInput("the field \"inputs\" must be a list of tensors")
+		return nil, "", frame.Refuse("the field \"inputs\" must be a list of tensors")
 	}
 	in, err = p.finish()
 	return in, id, err
@@ -60,7 +62,7 @@ func (p *parser) v2Params(s *scanner) {
 // tensors reads the list of inputs.
 func (p *parser) tensors(s *scanner) {
 	if s.peek() != '[' {
-		panic(badInput("the field \"inputs\" must be a list of tensors"))
+		panic(frame.Refuse("the field \"inputs\" must be a list of tensors"))
 	}
 	if !s.open('[', ']') {
 		return
@@ -68,28 +70,28 @@ func (p *parser) tensors(s *scanner) {
 	seen := map[string]bool{}
 	for n := 0; ; n++ {
 		if s.peek() != '{' {
-			panic(badInput("input %d is not an object", n+1))
+			panic(frame.Refuse("input %d is not an object", n+1))
 		}
 		t := readTensor(s, n)
 		width := t.width()
 		switch {
 		case width > 1 && n > 0 || p.in.Shape == Vector:
-			panic(badInput("a matrix must be the only input; input %d is %q", n+1, t.name))
+			panic(frame.Refuse("a matrix must be the only input; input %d is %q", n+1, t.name))
 		case width > 1:
 			p.matrix(t, width)
 			p.in.Shape = Vector // until the end: nothing may follow
 		default:
 			if seen[t.name] {
-				panic(badInput("input %q appears twice", t.name))
+				panic(frame.Refuse("input %q appears twice", t.name))
 			}
 			seen[t.name] = true
 			c := p.add(t.name)
 			*c = *t.data
 			p.haveNames = true
-			if n > 0 && c.n != p.in.Rows {
-				panic(badInput("input %q has %d elements, the first one has %d", t.name, c.n, p.in.Rows))
+			if n > 0 && c.N != p.in.Rows {
+				panic(frame.Refuse("input %q has %d elements, the first one has %d", t.name, c.N, p.in.Rows))
 			}
-			p.in.Rows = c.n
+			p.in.Rows = c.N
 		}
 		if !s.next(']') {
 			p.in.Shape = Frame
@@ -128,15 +130,15 @@ func readTensor(s *scanner, n int) tensor {
 			data = f
 		}
 		if !ok {
-			panic(badInput("%s: the field %q cannot be read", t.name, f.key))
+			panic(frame.Refuse("%s: the field %q cannot be read", t.name, f.key))
 		}
 	}
 	typ, ok := v2Types[strings.ToUpper(datatype)]
 	switch {
 	case !ok:
-		panic(badInput("input %q has the datatype %q, which is none of BOOL, INT8 to INT64, UINT8 to UINT64, FP16 to FP64, BYTES", t.name, datatype))
+		panic(frame.Refuse("input %q has the datatype %q, which is none of BOOL, INT8 to INT64, UINT8 to UINT64, FP16 to FP64, BYTES", t.name, datatype))
 	case data == nil:
-		panic(badInput("input %q lacks the field \"data\"; binary tensors are not supported", t.name))
+		panic(frame.Refuse("input %q lacks the field \"data\"; binary tensors are not supported", t.name))
 	}
 	t.data = &Column{Name: t.name}
 	in := s.within(data)
@@ -148,12 +150,12 @@ func readTensor(s *scanner, n int) tensor {
 	size := 1
 	for _, d := range t.shape {
 		if d < 0 || d > 1<<31 || (d > 0 && size > (1<<31)/d) {
-			panic(badInput("input %q has an impossible shape", t.name))
+			panic(frame.Refuse("input %q has an impossible shape", t.name))
 		}
 		size *= d
 	}
-	if len(t.shape) == 0 || size != t.data.n {
-		panic(badInput("input %q has %d elements, its shape %v says %d", t.name, t.data.n, t.shape, size))
+	if len(t.shape) == 0 || size != t.data.N {
+		panic(frame.Refuse("input %q has %d elements, its shape %v says %d", t.name, t.data.N, t.shape, size))
 	}
 	return t
 }
@@ -170,11 +172,11 @@ func (t *tensor) width() int {
 // flat reads a list of values, or of lists of them, into one column.
 func (s *scanner) flat(c *Column, depth int) {
 	if s.peek() != '[' {
-		s.cell(c, c.n)
+		s.cell(c, c.N)
 		return
 	}
 	if depth > 8 {
-		panic(badInput("input %q is nested too deeply", c.Name))
+		panic(frame.Refuse("input %q is nested too deeply", c.Name))
 	}
 	if !s.open('[', ']') {
 		return
@@ -189,18 +191,18 @@ func (s *scanner) flat(c *Column, depth int) {
 
 // matrix deals the elements of rows out to columns.
 func (p *parser) matrix(t tensor, width int) {
-	if width > maxColumns {
-		panic(badInput("more than %d columns", maxColumns))
+	if width > frame.MaxColumns {
+		panic(frame.Refuse("more than %d columns", frame.MaxColumns))
 	}
-	p.in.Rows = t.data.n / width
+	p.in.Rows = t.data.N / width
 	for k := range width {
 		name := "V" + strconv.Itoa(k+1)
 		if p.sig != nil && !p.sig.Tensor && k < len(p.sig.Inputs) && p.sig.Inputs[k].Name != "" {
 			name = p.sig.Inputs[k].Name
 		}
 		c := p.add(name)
-		c.Kind, c.n = t.data.Kind, p.in.Rows
-		for i := k; i < t.data.n; i += width {
+		c.Kind, c.N = t.data.Kind, p.in.Rows
+		for i := k; i < t.data.N; i += width {
 			if c.Kind == Text {
 				c.Str = append(c.Str, t.data.Str[i])
 			} else if c.Kind != Empty {

@@ -11,6 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/weir-ml/weir/internal/model/arrow"
+	"github.com/weir-ml/weir/internal/model/frame"
+	"github.com/weir-ml/weir/internal/model/parquet"
 	"github.com/weir-ml/weir/mlflow"
 )
 
@@ -30,7 +33,7 @@ func columnsOfMakePy(row int) map[string]string {
 	if row%7 == 3 {
 		return want
 	}
-	number := map[string]float64{"b": float64(btoi(row%3 == 0)), "i8": float64(row - 20), "u16": float64(65535 - row), "i32": float64(row*1000 - 7),
+	number := map[string]float64{"b": map[bool]float64{true: 1}[row%3 == 0], "i8": float64(row - 20), "u16": float64(65535 - row), "i32": float64(row*1000 - 7),
 		"u32": float64(4294967295 - row), "i64": float64(1<<53 + 2*row), "f32": float64(row) / 4, "dec": float64(row-20) / 4,
 		"d": float64(row - 12), "t": 1769860800.25 + float64(row)}
 	for name, x := range number {
@@ -184,13 +187,13 @@ func TestColumnsThatAreRefused(t *testing.T) {
 func someColumns() []*Column {
 	null := []bool{false, true, false}
 	return []*Column{
-		NewColumn("b", Logical, []float64{1, 0, 0}, nil, nil, null),
-		NewColumn("i", Integer, []float64{-5, 0, 2147483647}, nil, nil, null),
-		NewColumn("x", Double, []float64{math.Pi, math.Inf(-1), math.NaN()}, nil, nil, nil),
-		NewColumn("s", Text, nil, []string{"", "", "ä,\"\n"}, nil, null),
-		NewColumn("f", Factor, []float64{1, 0, 0}, nil, []string{"lo", "hi"}, null),
-		NewColumn("t", Time, []float64{-1.5, 0, 1769860800.25}, nil, nil, null),
-		NewColumn("d", Day, []float64{-1, 0, 20000}, nil, nil, null),
+		frame.NewColumn("b", Logical, []float64{1, 0, 0}, nil, nil, null),
+		frame.NewColumn("i", Integer, []float64{-5, 0, 2147483647}, nil, nil, null),
+		frame.NewColumn("x", Double, []float64{math.Pi, math.Inf(-1), math.NaN()}, nil, nil, nil),
+		frame.NewColumn("s", Text, nil, []string{"", "", "ä,\"\n"}, nil, null),
+		frame.NewColumn("f", Factor, []float64{1, 0, 0}, nil, []string{"lo", "hi"}, null),
+		frame.NewColumn("t", Time, []float64{-1.5, 0, 1769860800.25}, nil, nil, null),
+		frame.NewColumn("d", Day, []float64{-1, 0, 20000}, nil, nil, null),
 	}
 }
 
@@ -200,12 +203,12 @@ func TestColumnsAreReadAsWritten(t *testing.T) {
 		var out bytes.Buffer
 		var err error
 		if media == MediaParquet {
-			w := NewParquetWriter(&out, ParquetState{})
+			w := parquet.NewWriter(&out, parquet.State{})
 			if err = w.Write(someColumns(), 3); err == nil {
 				err = w.Close()
 			}
 		} else {
-			err = WriteArrow(&out, someColumns(), 3, media == MediaArrowFile)
+			err = arrow.Write(&out, someColumns(), 3, media == MediaArrowFile)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -225,105 +228,4 @@ func TestColumnsAreReadAsWritten(t *testing.T) {
 			}
 		}
 	}
-}
-
-// A file goes on from the state of one that was broken off.
-func TestParquetWriterGoesOn(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	first := NewParquetWriter(&out, ParquetState{})
-	if err := first.Write(someColumns(), 3); err != nil {
-		t.Fatal(err)
-	}
-	if err := first.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	state := first.State()
-	if state.Bytes != int64(out.Len()) {
-		t.Fatalf("%d bytes are written, the state says %d", out.Len(), state.Bytes)
-	}
-	second := NewParquetWriter(&out, state)
-	if err := second.Write(someColumns(), 3); err != nil {
-		t.Fatal(err)
-	}
-	if err := second.Close(); err != nil {
-		t.Fatal(err)
-	}
-	in, err := ParseColumns(MediaParquet, out.Bytes(), nil)
-	if err != nil || in.Rows != 6 {
-		t.Fatalf("%v", err)
-	}
-	if diff := cmp.Diff(shown(in, 0), shown(in, 3)); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// What unpacks to more than the limit is refused before its memory is taken.
-func TestColumnsOfABomb(t *testing.T) {
-	t.Parallel()
-	const rows, limit = 1 << 17, 4 << 20
-	constant := NewColumn("x", Text, nil, make([]string, rows), nil, nil)
-	for i := range constant.Str {
-		constant.Str[i] = strings.Repeat("a", 100)
-	}
-	var out bytes.Buffer
-	w := NewParquetWriter(&out, ParquetState{})
-	if err := w.Write([]*Column{constant}, rows); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if out.Len() > rows*100/10 {
-		t.Fatalf("a bomb of %d bytes is none", out.Len())
-	}
-	src, err := openParquet(bytes.NewReader(out.Bytes()), int64(out.Len()), newSheet(nil, limit))
-	if err == nil {
-		_, err = src.next(rows)
-	}
-	if err == nil || !strings.Contains(err.Error(), "more than 4 MiB when they are unpacked") {
-		t.Errorf("%v", err)
-	}
-	packed, err := os.ReadFile("testdata/columns/zstd.arrow")
-	if err != nil {
-		t.Fatal(err)
-	}
-	src, err = openArrow(bytes.NewReader(packed), true, newSheet(nil, 500))
-	if err == nil {
-		_, err = src.next(rows)
-	}
-	if err == nil || !strings.Contains(err.Error(), "when they are unpacked") {
-		t.Errorf("%v", err)
-	}
-}
-
-func FuzzColumns(f *testing.F) {
-	files, err := filepath.Glob("testdata/columns/*.*r*")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, path := range files {
-		body, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(mediaOf(path), body)
-	}
-	f.Fuzz(func(t *testing.T, media string, body []byte) {
-		if !HoldsColumns(media) {
-			media = MediaParquet
-		}
-		in, err := parseColumns(media, body, nil, 1<<20)
-		if err != nil {
-			if mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue {
-				t.Errorf("the code of %v", err)
-			}
-			return
-		}
-		for _, c := range in.Columns {
-			if c.Len() != in.Rows {
-				t.Errorf("column %q has %d elements for %d rows", c.Name, c.Len(), in.Rows)
-			}
-		}
-	})
 }

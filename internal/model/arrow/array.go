@@ -1,4 +1,4 @@
-package model
+package arrow
 
 import (
 	"bytes"
@@ -8,11 +8,13 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
+
+	"github.com/weir-ml/weir/internal/model/frame"
 )
 
-// arrowLoader takes a batch apart.
-type arrowLoader struct {
-	f        *arrowFrames
+// loader takes a batch apart.
+type loader struct {
+	f        *Reader
 	rows     int
 	nodes    [][2]int
 	buffers  [][2]int
@@ -21,15 +23,15 @@ type arrowLoader struct {
 	codec    int // -1 for none
 }
 
-func newArrowLoader(f *arrowFrames, t flat, body []byte) *arrowLoader {
+func newLoader(f *Reader, t flat, body []byte) *loader {
 	rows := t.int(0, 8, 0)
 	if rows < 0 || rows > math.MaxInt32 {
-		panic(badArrow("a batch of %d rows", rows))
+		panic(bad("a batch of %d rows", rows))
 	}
-	l := &arrowLoader{f: f, rows: int(rows), nodes: t.pairs(1), buffers: t.pairs(2), body: body, codec: -1}
+	l := &loader{f: f, rows: int(rows), nodes: t.pairs(1), buffers: t.pairs(2), body: body, codec: -1}
 	if c, ok := t.table(3); ok {
 		if l.codec = int(c.int(0, 1, 0)); l.codec > 1 {
-			panic(badArrow("a compression of type %d", l.codec))
+			panic(bad("a compression of type %d", l.codec))
 		}
 	}
 	at, n := t.vector(4, 8)
@@ -40,25 +42,25 @@ func newArrowLoader(f *arrowFrames, t flat, body []byte) *arrowLoader {
 	return l
 }
 
-func (l *arrowLoader) node() [2]int {
+func (l *loader) node() [2]int {
 	if len(l.nodes) == 0 {
-		panic(badArrow("a batch lacks columns"))
+		panic(bad("a batch lacks columns"))
 	}
 	n := l.nodes[0]
 	l.nodes = l.nodes[1:]
 	return n
 }
 
-func (l *arrowLoader) drop(n int) {
+func (l *loader) drop(n int) {
 	if n > len(l.buffers) {
-		panic(badArrow("a batch lacks buffers"))
+		panic(bad("a batch lacks buffers"))
 	}
 	l.buffers = l.buffers[n:]
 }
 
-func (l *arrowLoader) views() int {
+func (l *loader) views() int {
 	if len(l.variadic) == 0 {
-		panic(badArrow("a batch lacks buffers"))
+		panic(bad("a batch lacks buffers"))
 	}
 	n := l.variadic[0]
 	l.variadic = l.variadic[1:]
@@ -66,21 +68,21 @@ func (l *arrowLoader) views() int {
 }
 
 // skip passes over a column that is not read, and what is nested in it.
-func (l *arrowLoader) skip(f *arrowField) {
+func (l *loader) skip(f *schemaField) {
 	l.node()
 	if f.coded {
 		l.drop(2)
 		return
 	}
 	switch f.typ {
-	case arNull, arRunEnds:
-	case arStruct, arFixedList:
+	case typeNull, typeRunEnds:
+	case typeStruct, typeFixedList:
 		l.drop(1)
-	case arBinary, arUtf8, arLargeBinary, arLargeUtf8, arListView, arLargeListView:
+	case typeBinary, typeUtf8, typeLargeBinary, typeLargeUtf8, typeListView, typeLargeListView:
 		l.drop(3)
-	case arBinaryView, arUtf8View:
+	case typeBinaryView, typeUtf8View:
 		l.drop(2 + l.views())
-	case arUnion:
+	case typeUnion:
 		l.drop(1 + min(f.mode, 1))
 	default:
 		l.drop(2)
@@ -91,75 +93,75 @@ func (l *arrowLoader) skip(f *arrowField) {
 }
 
 // buffer gives the bytes of the next buffer, which must be at least least.
-func (l *arrowLoader) buffer(least int) []byte {
+func (l *loader) buffer(least int) []byte {
 	if len(l.buffers) == 0 {
-		panic(badArrow("a batch lacks buffers"))
+		panic(bad("a batch lacks buffers"))
 	}
 	at, size := l.buffers[0][0], l.buffers[0][1]
 	l.buffers = l.buffers[1:]
 	if at < 0 || size < 0 || at > len(l.body) || size > len(l.body)-at {
-		panic(badArrow("a buffer is not within its batch"))
+		panic(bad("a buffer is not within its batch"))
 	}
 	b := l.body[at : at+size]
 	if l.codec >= 0 && size > 0 {
 		b = l.unpack(b)
 	}
 	if len(b) < least {
-		panic(badArrow("a buffer of %d bytes where %d are needed", len(b), least))
+		panic(bad("a buffer of %d bytes where %d are needed", len(b), least))
 	}
 	return b
 }
 
-func (l *arrowLoader) unpack(b []byte) []byte {
+func (l *loader) unpack(b []byte) []byte {
 	if len(b) < 8 {
-		panic(badArrow("a compressed buffer of %d bytes", len(b)))
+		panic(bad("a compressed buffer of %d bytes", len(b)))
 	}
 	size := int64(binary.LittleEndian.Uint64(b))
 	b = b[8:]
 	if size == -1 {
 		return b
 	}
-	l.f.spend(size)
+	l.f.Spend(size)
 	l.f.held += size
 	var r io.Reader = lz4.NewReader(bytes.NewReader(b))
 	if l.codec == 1 {
 		z, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(size)+1<<20))
 		if err != nil {
-			panic(badArrow("a buffer cannot be unpacked: %v", err))
+			panic(bad("a buffer cannot be unpacked: %v", err))
 		}
 		defer z.Close()
 		r = z
 	}
 	out := make([]byte, size)
 	if _, err := io.ReadFull(r, out); err != nil {
-		panic(badArrow("a buffer cannot be unpacked: %v", err))
+		panic(bad("a buffer cannot be unpacked: %v", err))
 	}
 	return out
 }
 
-// arrowArray is a column of a batch, or a dictionary.
-type arrowArray struct {
-	field     *arrowField
+// array is a column of a batch, or a dictionary.
+type array struct {
+	field     *schemaField
 	n, nulls  int
 	valid     []byte
 	data      []byte
 	offsets   []byte
 	variadic  [][]byte
-	dict      *arrowArray
+	dict      *array
 	codes     []float64 // what stands for each value of dict
 	nullCodes map[int]bool
-	before    *arrowArray // the part of a dictionary that came earlier
+	before    *array // the part of a dictionary that came earlier
 	depth     int
 }
 
 // load takes the buffers of a column that is not nested.
-func (l *arrowLoader) load(f *arrowField) *arrowArray {
+func (l *loader) load(f *schemaField) *array {
 	node := l.node()
-	a := &arrowArray{field: f, n: node[0], nulls: node[1]}
+	a := &array{field: f, n: node[0], nulls: node[1]}
 	if a.n < 0 || a.n != l.rows {
-		panic(badArrow("a column of %d elements in a batch of %d rows", a.n, l.rows))
+		panic(bad("a column of %d elements in a batch of %d rows", a.n, l.rows))
 	}
-	if f.typ == arNull {
+	if f.typ == typeNull {
 		a.nulls = a.n
 		return a
 	}
@@ -168,24 +170,24 @@ func (l *arrowLoader) load(f *arrowField) *arrowArray {
 	} else if a.valid = l.buffer(0); len(a.valid) == 0 {
 		a.nulls = 0
 	} else if len(a.valid) < (a.n+7)/8 {
-		panic(badArrow("a column's marks of missing values are too few"))
+		panic(bad("a column's marks of missing values are too few"))
 	}
 	switch f.typ {
-	case arUtf8, arLargeUtf8:
+	case typeUtf8, typeLargeUtf8:
 		width := 4
-		if f.typ == arLargeUtf8 {
+		if f.typ == typeLargeUtf8 {
 			width = 8
 		}
 		if a.offsets = l.buffer(0); a.n > 0 && len(a.offsets) < width*(a.n+1) {
-			panic(badArrow("a column of texts is too short"))
+			panic(bad("a column of texts is too short"))
 		}
 		a.data = l.buffer(0)
-	case arUtf8View:
+	case typeUtf8View:
 		a.data = l.buffer(16 * a.n)
 		for range l.views() {
 			a.variadic = append(a.variadic, l.buffer(0))
 		}
-	case arBool:
+	case typeBool:
 		a.data = l.buffer((a.n + 7) / 8)
 	default:
 		a.data = l.buffer(a.n * f.width / 8)
@@ -193,12 +195,12 @@ func (l *arrowLoader) load(f *arrowField) *arrowArray {
 	return a
 }
 
-func (a *arrowArray) isNull(i int) bool {
+func (a *array) isNull(i int) bool {
 	return a.nulls != 0 && (a.valid == nil || a.valid[i>>3]>>(i&7)&1 == 0)
 }
 
 // size is the number of values of a dictionary, with its earlier parts.
-func (a *arrowArray) size() int {
+func (a *array) size() int {
 	n := 0
 	for part := a; part != nil; part = part.before {
 		n += part.n
@@ -207,7 +209,7 @@ func (a *arrowArray) size() int {
 }
 
 // each calls fn for the parts of a dictionary with the number of values before each.
-func (a *arrowArray) each(fn func(at int, part *arrowArray)) {
+func (a *array) each(fn func(at int, part *array)) {
 	end := a.size()
 	for part := a; part != nil; part = part.before {
 		end -= part.n
@@ -216,19 +218,19 @@ func (a *arrowArray) each(fn func(at int, part *arrowArray)) {
 }
 
 // texts gives what reads the texts.
-func (a *arrowArray) texts() func(int) []byte {
+func (a *array) texts() func(int) []byte {
 	cut := func(b []byte, from, to uint64) []byte {
 		if from > to || to > uint64(len(b)) {
-			panic(badArrow("a text is not within its column"))
+			panic(bad("a text is not within its column"))
 		}
 		return b[from:to]
 	}
 	switch a.field.typ {
-	case arUtf8:
+	case typeUtf8:
 		return func(i int) []byte {
 			return cut(a.data, uint64(binary.LittleEndian.Uint32(a.offsets[4*i:])), uint64(binary.LittleEndian.Uint32(a.offsets[4*i+4:])))
 		}
-	case arLargeUtf8:
+	case typeLargeUtf8:
 		return func(i int) []byte {
 			return cut(a.data, binary.LittleEndian.Uint64(a.offsets[8*i:]), binary.LittleEndian.Uint64(a.offsets[8*i+8:]))
 		}
@@ -241,7 +243,7 @@ func (a *arrowArray) texts() func(int) []byte {
 		}
 		buffer := binary.LittleEndian.Uint32(view[8:])
 		if uint64(buffer) >= uint64(len(a.variadic)) {
-			panic(badArrow("a text is not within its column"))
+			panic(bad("a text is not within its column"))
 		}
 		from := uint64(binary.LittleEndian.Uint32(view[12:]))
 		return cut(a.variadic[buffer], from, from+n)
@@ -249,32 +251,32 @@ func (a *arrowArray) texts() func(int) []byte {
 }
 
 // numbers gives what reads the numbers.
-func (a *arrowArray) numbers() func(int) float64 {
+func (a *array) numbers() func(int) float64 {
 	b, f := a.data, a.field
 	le := binary.LittleEndian
 	switch f.typ {
-	case arBool:
+	case typeBool:
 		return func(i int) float64 { return float64(b[i>>3] >> (i & 7) & 1) }
-	case arFloat:
+	case typeFloat:
 		switch f.width {
 		case 16:
-			return func(i int) float64 { return halfOf(b[2*i:]) }
+			return func(i int) float64 { return frame.Half(b[2*i:]) }
 		case 32:
 			return func(i int) float64 { return float64(math.Float32frombits(le.Uint32(b[4*i:]))) }
 		}
 		return func(i int) float64 { return math.Float64frombits(le.Uint64(b[8*i:])) }
-	case arDecimal:
+	case typeDecimal:
 		width := f.width / 8
-		return func(i int) float64 { return decimalOf(reversed(b[width*i:width*(i+1)]), f.scale) }
-	case arDate:
+		return func(i int) float64 { return frame.Decimal(reversed(b[width*i:width*(i+1)]), f.scale) }
+	case typeDate:
 		if f.unit == 0 {
 			return func(i int) float64 { return float64(int32(le.Uint32(b[4*i:]))) }
 		}
 		return func(i int) float64 { return math.Floor(float64(int64(le.Uint64(b[8*i:]))) / 86400e3) }
-	case arTimestamp:
+	case typeTimestamp:
 		unit := []int64{1, 1e3, 1e6, 1e9}[f.unit]
-		return func(i int) float64 { return seconds(int64(le.Uint64(b[8*i:])), unit) }
-	case arInt:
+		return func(i int) float64 { return frame.Seconds(int64(le.Uint64(b[8*i:])), unit) }
+	case typeInt:
 		switch {
 		case f.width == 8 && f.signed:
 			return func(i int) float64 { return float64(int8(b[i])) }
@@ -294,7 +296,7 @@ func (a *arrowArray) numbers() func(int) float64 {
 			return func(i int) float64 { return float64(le.Uint64(b[8*i:])) }
 		}
 	}
-	panic(badArrow("a %s where numbers are expected", arrowNames[f.typ]))
+	panic(bad("a %s where numbers are expected", typeNames[f.typ]))
 }
 
 func reversed(b []byte) []byte {

@@ -1,36 +1,39 @@
-package model
+package parquet
 
 import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"io"
+
+	"github.com/weir-ml/weir/internal/model/arrow"
+	"github.com/weir-ml/weir/internal/model/frame"
 )
 
 // Parquet's own numbers: physical types, converted types, codecs and encodings, as its parquet.thrift has them.
 const (
-	pqBoolean, pqInt32, pqInt64, pqInt96, pqFloat, pqDouble, pqBytes, pqFixed = 0, 1, 2, 3, 4, 5, 6, 7
+	typeBoolean, typeInt32, typeInt64, typeInt96, typeFloat, typeDouble, typeBytes, typeFixed = 0, 1, 2, 3, 4, 5, 6, 7
 
-	pqUTF8, pqEnum, pqDecimal, pqDate, pqTimeMillis, pqTimeMicros                   = 0, 4, 5, 6, 7, 8
-	pqTimestampMillis, pqTimestampMicros, pqUint8, pqUint64, pqInt8, pqWide, pqJSON = 9, 10, 11, 14, 15, 18, 19
+	convertedUTF8, convertedEnum, convertedDecimal, convertedDate, convertedTimeMillis, convertedTimeMicros                          = 0, 4, 5, 6, 7, 8
+	convertedTimestampMillis, convertedTimestampMicros, convertedUint8, convertedUint64, convertedInt8, convertedWide, convertedJSON = 9, 10, 11, 14, 15, 18, 19
 
-	pqPlain, pqPlainDictionary, pqRLE, pqDeltaBinary, pqDeltaLength, pqDeltaBytes, pqRLEDictionary, pqSplit = 0, 2, 3, 5, 6, 7, 8, 9
+	encodingPlain, encodingPlainDictionary, encodingRLE, encodingDeltaBinary, encodingDeltaLength, encodingDeltaBytes, encodingRLEDictionary, encodingSplit = 0, 2, 3, 5, 6, 7, 8, 9
 
-	parquetMagic = "PAR1"
-	maxFooter    = 64 << 20
+	magic     = "PAR1"
+	maxFooter = 64 << 20
 )
 
-// parquetFile is what the footer of a file says.
-type parquetFile struct {
+// fileMeta is what the footer of a file says.
+type fileMeta struct {
 	rows    int64
-	columns []parquetColumn // the children of the root; a nested one has its name only
+	columns []column // the children of the root; a nested one has its name only
 	leaves  int
-	groups  []parquetGroup
+	groups  []rowGroup
 	arrow   string // the schema that Arrow's writers leave beside Parquet's own
 }
 
-// parquetColumn is an element of the schema.
-type parquetColumn struct {
+// column is an element of the schema.
+type column struct {
 	name      string
 	physical  int
 	width     int // of a fixed-length value
@@ -45,12 +48,12 @@ type parquetColumn struct {
 	factor    bool
 }
 
-type parquetGroup struct {
+type rowGroup struct {
 	rows   int64
-	chunks []parquetChunk
+	chunks []chunk
 }
 
-type parquetChunk struct {
+type chunk struct {
 	physical   int
 	codec      int
 	values     int64
@@ -59,33 +62,33 @@ type parquetChunk struct {
 	dictAt     int64
 }
 
-// readParquetFooter reads the metadata at the end of a file.
-func readParquetFooter(r io.ReaderAt, size int64) (f *parquetFile, err error) {
-	defer recoverFault(&err)
+// readFooter reads the metadata at the end of a file.
+func readFooter(r io.ReaderAt, size int64) (f *fileMeta, err error) {
+	defer frame.Recover(&err)
 	var tail [8]byte
 	if size < 12 {
-		return nil, badParquet("it has %d bytes", size)
+		return nil, bad("it has %d bytes", size)
 	}
 	if _, err := r.ReadAt(tail[:], size-8); err != nil {
-		return nil, badParquet("%v", err)
+		return nil, bad("%v", err)
 	}
 	if string(tail[4:]) == "PARE" {
-		return nil, badInput("the Parquet file is encrypted")
+		return nil, frame.Refuse("the Parquet file is encrypted")
 	}
-	if string(tail[4:]) != parquetMagic {
-		return nil, badParquet("it does not end with %s", parquetMagic)
+	if string(tail[4:]) != magic {
+		return nil, bad("it does not end with %s", magic)
 	}
 	length := int64(binary.LittleEndian.Uint32(tail[:4]))
 	if length > size-8 || length > maxFooter {
-		return nil, badParquet("its footer of %d bytes is not there", length)
+		return nil, bad("its footer of %d bytes is not there", length)
 	}
 	footer := make([]byte, length)
 	if _, err := r.ReadAt(footer, size-8-length); err != nil {
-		return nil, badParquet("%v", err)
+		return nil, bad("%v", err)
 	}
-	f = &parquetFile{}
+	f = &fileMeta{}
 	t := &thriftReader{r: bytes.NewReader(footer), left: len(footer)}
-	var elements []parquetColumn
+	var elements []column
 	t.fields(func(id int, _ byte) bool {
 		switch id {
 		case 2:
@@ -122,8 +125,8 @@ func readParquetFooter(r io.ReaderAt, size int64) (f *parquetFile, err error) {
 	return f, nil
 }
 
-func readSchemaElement(t *thriftReader) parquetColumn {
-	c := parquetColumn{converted: -1, physical: -1}
+func readSchemaElement(t *thriftReader) column {
+	c := column{converted: -1, physical: -1}
 	t.fields(func(id int, _ byte) bool {
 		switch id {
 		case 1:
@@ -151,11 +154,11 @@ func readSchemaElement(t *thriftReader) parquetColumn {
 }
 
 // The members of LogicalType.
-var parquetLogical = map[int]string{1: "string", 2: "map", 3: "list", 4: "enum", 5: "decimal", 6: "date", 7: "time", 8: "timestamp",
+var logicalTypes = map[int]string{1: "string", 2: "map", 3: "list", 4: "enum", 5: "decimal", 6: "date", 7: "time", 8: "timestamp",
 	10: "integer", 11: "null", 12: "json", 13: "bson", 14: "uuid", 15: "float16", 16: "variant", 17: "geometry", 18: "geography"}
 
-func readLogicalType(t *thriftReader, c *parquetColumn, member int) bool {
-	if c.logical = parquetLogical[member]; c.logical == "" {
+func readLogicalType(t *thriftReader, c *column, member int) bool {
+	if c.logical = logicalTypes[member]; c.logical == "" {
 		c.logical = "unknown"
 	}
 	t.fields(func(id int, typ byte) bool {
@@ -178,16 +181,16 @@ func readLogicalType(t *thriftReader, c *parquetColumn, member int) bool {
 	return true
 }
 
-func readRowGroup(t *thriftReader) parquetGroup {
-	var g parquetGroup
+func readRowGroup(t *thriftReader) rowGroup {
+	var g rowGroup
 	t.fields(func(id int, _ byte) bool {
 		switch id {
 		case 1:
 			t.structs(func() {
-				var c parquetChunk
+				var c chunk
 				t.fields(func(id int, _ byte) bool {
 					if id == 1 {
-						panic(badInput("the Parquet file keeps its columns in other files"))
+						panic(frame.Refuse("the Parquet file keeps its columns in other files"))
 					}
 					if id == 3 {
 						t.fields(func(id int, _ byte) bool { return readColumnMeta(t, &c, id) })
@@ -207,7 +210,7 @@ func readRowGroup(t *thriftReader) parquetGroup {
 	return g
 }
 
-func readColumnMeta(t *thriftReader, c *parquetChunk, id int) bool {
+func readColumnMeta(t *thriftReader, c *chunk, id int) bool {
 	switch id {
 	case 1:
 		c.physical = clampInt(t.int())
@@ -228,15 +231,15 @@ func readColumnMeta(t *thriftReader, c *parquetChunk, id int) bool {
 }
 
 // flatten finds the root's children, and how many leaves stand before each.
-func (f *parquetFile) flatten(elements []parquetColumn) {
+func (f *fileMeta) flatten(elements []column) {
 	if len(elements) == 0 {
-		panic(badParquet("it has no schema"))
+		panic(bad("it has no schema"))
 	}
 	at := 1
 	var walk func(depth int) // over one element and what is below it
 	walk = func(depth int) {
 		if at >= len(elements) || depth > 64 {
-			panic(badParquet("its schema is broken"))
+			panic(bad("its schema is broken"))
 		}
 		e := &elements[at]
 		at++
@@ -249,7 +252,7 @@ func (f *parquetFile) flatten(elements []parquetColumn) {
 	}
 	for range elements[0].children {
 		if at >= len(elements) {
-			panic(badParquet("its schema is broken"))
+			panic(bad("its schema is broken"))
 		}
 		c := elements[at]
 		c.leaf = f.leaves
@@ -258,18 +261,18 @@ func (f *parquetFile) flatten(elements []parquetColumn) {
 	}
 	for _, g := range f.groups {
 		if len(g.chunks) != f.leaves || g.rows < 0 {
-			panic(badParquet("a row group has %d columns, the schema %d", len(g.chunks), f.leaves))
+			panic(bad("a row group has %d columns, the schema %d", len(g.chunks), f.leaves))
 		}
 	}
 }
 
 // markFactors finds the columns that were factors, or pandas' categories, before they were written.
-func (f *parquetFile) markFactors() {
+func (f *fileMeta) markFactors() {
 	raw, err := base64.StdEncoding.DecodeString(f.arrow)
 	if err != nil || len(raw) == 0 {
 		return
 	}
-	factors := arrowDictionaries(raw)
+	factors := arrow.Factors(raw)
 	for i := range f.columns {
 		f.columns[i].factor = factors[f.columns[i].name]
 	}

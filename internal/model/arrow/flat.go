@@ -1,8 +1,10 @@
-package model
+package arrow
 
 import (
 	"encoding/binary"
 	"math"
+
+	"github.com/weir-ml/weir/internal/model/frame"
 )
 
 // flat is a table of FlatBuffers, in which Arrow's metadata is written: every offset is checked before it is followed.
@@ -12,13 +14,13 @@ type flat struct {
 	at int
 }
 
-func badArrow(format string, args ...any) error {
-	return badInput("the input is not Arrow's IPC format: "+format, args...)
+func bad(format string, args ...any) error {
+	return frame.Refuse("the input is not Arrow's IPC format: "+format, args...)
 }
 
 func (t flat) need(at, n int) []byte {
 	if at < 0 || n < 0 || at > len(t.b) || n > len(t.b)-at {
-		panic(badArrow("its metadata is broken"))
+		panic(bad("its metadata is broken"))
 	}
 	return t.b[at : at+n]
 }
@@ -82,7 +84,7 @@ func (t flat) vector(i, size int) (at, n int) {
 	at = slot + t.uint32At(slot)
 	n = t.uint32At(at)
 	if n > len(t.b)/size {
-		panic(badArrow("its metadata is broken"))
+		panic(bad("its metadata is broken"))
 	}
 	t.need(at+4, n*size)
 	return at + 4, n
@@ -109,7 +111,7 @@ func (t flat) pairs(i int) [][2]int {
 		for half := range 2 {
 			x := int64(binary.LittleEndian.Uint64(t.need(at+16*k+8*half, 8)))
 			if x > math.MaxInt32*8 || x < -1 {
-				panic(badArrow("its metadata is broken"))
+				panic(bad("its metadata is broken"))
 			}
 			out[k][half] = int(x)
 		}

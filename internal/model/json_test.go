@@ -13,50 +13,6 @@ import (
 	"github.com/weir-ml/weir/mlflow"
 )
 
-// dump renders an input in one line: shape, row names, then name:kind=values.
-func dump(in *Input) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s%d", [...]string{"frame", "vector", "named"}[in.Shape], in.Rows)
-	if in.RowNames != nil {
-		fmt.Fprintf(&b, " %v", in.RowNames)
-	}
-	column := func(c *Column) {
-		fmt.Fprintf(&b, " %s:%s=", c.Name, c.Kind)
-		for i := range c.Len() {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			switch {
-			case c.IsNull(i):
-				b.WriteString("NA")
-			case c.Kind == Text:
-				b.WriteString(c.Str[i])
-			case c.Kind == Factor:
-				b.WriteString(c.Levels[int(c.Num[i])])
-			default:
-				fmt.Fprint(&b, c.Num[i])
-			}
-		}
-	}
-	for _, c := range in.Columns {
-		column(c)
-	}
-	for _, p := range in.Params {
-		b.WriteString(" |")
-		column(p.Value)
-	}
-	return b.String()
-}
-
-func signature(t *testing.T, inputs, params string) *Signature {
-	t.Helper()
-	s, err := ParseSignature(inputs, "", params)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 func TestJSONBodiesBecomeColumns(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
@@ -144,108 +100,6 @@ func TestWrongBodiesAreNamed(t *testing.T) {
 	}
 }
 
-func TestSignatureDecides(t *testing.T) {
-	t.Parallel()
-	const all = `[{"type":"double","name":"d"},{"type":"integer","name":"i"},{"type":"string","name":"s"},{"type":"boolean","name":"b"},` +
-		`{"type":"datetime","name":"t","required":false},{"type":"string","name":"f","required":false,"levels":["lo","hi"]},{"type":"long","name":"l","required":false}]`
-	full := signature(t, all, "")
-	for body, want := range map[string]string{
-		`[{"b": true, "s": "x", "i": 2.0, "d": 1, "extra": 5}]`:                               "frame1 d:double=1 i:integer=2 s:string=x b:logical=1 t:datetime=NA f:factor=NA l:double=NA",
-		`[{"d":null,"i":null,"s":null,"b":null,"t":null,"f":null,"l":null}]`:                  "frame1 d:double=NA i:integer=NA s:string=NA b:logical=NA t:datetime=NA f:factor=NA l:double=NA",
-		`[{"d":1,"i":1,"s":"","b":false,"t":"1970-01-02T00:00:00Z","f":"hi","l":3000000000}]`: "frame1 d:double=1 i:integer=1 s:string= b:logical=0 t:datetime=86400 f:factor=hi l:double=3e+09",
-		`[{"d":1,"i":1,"s":"","b":false,"t":"1970-01-01 00:00:01.5"}]`:                        "frame1 d:double=1 i:integer=1 s:string= b:logical=0 t:datetime=1.5 f:factor=NA l:double=NA",
-		`[{"d":"NaN","i":"NA","s":"","b":false}]`:                                             "frame1 d:double=NaN i:integer=NA s:string= b:logical=0 t:datetime=NA f:factor=NA l:double=NA",
-		`[{"i": 1, "s": "x", "b": true}]`:                                                     `the input lacks the column "d"; it has "i", "s", "b"`,
-		`[{"q": 1}]`:                                                                          `the input lacks the columns "d", "i", "s", "b"; it has "q"`,
-		`[{"d":1,"i":1,"s":"","b":false},{"d":"x","i":1,"s":"","b":false}]`:                   `column "d", row 2`,
-		`[{"d":"x","i":1,"s":"","b":false}]`:                                                  `column "d", row 1: "x" is not a double`,
-		`[{"d":1,"i":1,"s":"","b":false},{"d":1,"i":1.5,"s":"","b":false}]`:                   `column "i", row 2: 1.5 is not an integer`,
-		`[{"d":1,"i":3e9,"s":"","b":false}]`:                                                  `column "i", row 1: 3e+09 is not an integer`,
-		`[{"d":1,"i":1,"s":7,"b":false}]`:                                                     `column "s", row 1: 7 is not a string`,
-		`[{"d":1,"i":1,"s":"","b":1}]`:                                                        `column "b", row 1: 1 is not a boolean`,
-		`[{"d":true,"i":1,"s":"","b":true}]`:                                                  `column "d", row 1: true is not a double`,
-		`[{"d":1,"i":1,"s":"","b":true,"t":"soon"}]`:                                          `column "t", row 1: "soon" is not a date or time`,
-		`[{"d":1,"i":1,"s":"","b":true,"f":"mid"}]`:                                           `column "f", row 1: "mid" is not one of the levels "lo", "hi"`,
-		`{"inputs": [[1, 2]]}`:                                                                "the model takes 7 columns, the input has 2",
-	} {
-		in, err := ParseJSON([]byte(body), full, false)
-		got := ""
-		if err != nil {
-			got = err.Error()
-		} else {
-			got = dump(in)
-		}
-		if (err != nil && !strings.Contains(got, want)) || (err == nil && got != want) {
-			t.Errorf("%s:\n got %s\nwant %s", body, got, want)
-		}
-	}
-	two := signature(t, `[{"type":"double","name":"a"},{"type":"double","name":"b"}]`, `[{"name":"n","type":"long","default":1}]`)
-	in, err := ParseJSON([]byte(`{"instances": [[1, 2]], "params": {"n": 4, "other": 1}}`), two, false)
-	if err != nil || dump(in) != "frame1 a:double=1 b:double=2 | n:integer=4" {
-		t.Errorf("rows take the signature's names, params its list: %v, %v", in, err)
-	}
-	in, err = ParseCSV([]byte("a,b\n1,2\n"), two)
-	if err != nil || dump(in) != "frame1 a:double=1 b:double=2 | n:integer=1" {
-		t.Errorf("a param that is not sent has its default: %v, %v", in, err)
-	}
-	unnamed := signature(t, `[{"type":"double"}]`, "")
-	in, err = ParseJSON([]byte(`{"inputs": [1, 2]}`), unnamed, false)
-	if err != nil || dump(in) != "frame2 V1:double=1,2" {
-		t.Errorf("a vector for one column: %v, %v", in, err)
-	}
-}
-
-func TestCSVIsReadAsRReadsIt(t *testing.T) {
-	t.Parallel()
-	for body, want := range map[string]string{
-		"x,y\n1,a\n2,b\n":                         "frame2 x:integer=1,2 y:string=a,b",
-		"x, y, \"z w\"\n1, 2.5, \"a, b\"\n":       "frame1 x:integer=1 y:double=2.5 z w:string=a, b",
-		"\xef\xbb\xbfx\r\n1\r\nNA\r\n3":           "frame3 x:integer=1,NA,3",
-		"x,y\nTRUE,\nF,NA\n":                      "frame2 x:logical=1,0 y:logical=NA,NA",
-		"x\n1e5\n-Inf\nNaN\n":                     "frame3 x:double=100000,-Inf,NaN",
-		"x,y\na,1\n,\nNA,3\n":                     "frame3 x:string=a,,NA y:integer=1,NA,3",
-		"x\n3000000000\n":                         "frame1 x:double=3e+09",
-		"x\n\"say \"\"hi\"\"\"\n\"two\nlines\"\n": "frame2 x:string=say \"hi\",two\nlines",
-		"x,y\nr1,1,2\nr2,3,4\n":                   "frame2 [r1 r2] x:integer=1,3 y:integer=2,4",
-		"x\nT\n1\n":                               "frame2 x:string=T,1",
-		"a,b\n":                                   "frame0 a:logical= b:logical=",
-	} {
-		in, err := ParseCSV([]byte(body), nil)
-		if err != nil {
-			t.Errorf("%q: %v", body, err)
-		} else if got := dump(in); got != want {
-			t.Errorf("%q:\n got %s\nwant %s", body, got, want)
-		}
-	}
-	for body, want := range map[string]string{
-		"":               "empty",
-		"x,y\n1,2\n3\n":  "row 2 (line 3) has 1 fields, the header has 2",
-		"x,y\n1,2,3,4\n": "row 1 (line 2) has 4 fields",
-		"x,x\n1,2\n":     `column "x" appears twice`,
-		"x\n\"a\n":       "not CSV: line",
-		"x\n\xff\n":      "not UTF-8",
-		"x\n\x00\n":      "U+0000",
-	} {
-		_, err := ParseCSV([]byte(body), nil)
-		if mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue || !strings.Contains(fmt.Sprint(err), want) {
-			t.Errorf("%q: %v, want %q", body, err, want)
-		}
-	}
-	sig := signature(t, `[{"type":"string","name":"zip"},{"type":"double","name":"x"},{"type":"datetime","name":"t"}]`, "")
-	in, err := ParseCSV([]byte("x,zip,t\n1,01234,2026-01-01\n2,99999,\n"), sig)
-	if err != nil || dump(in) != "frame2 zip:string=01234,99999 x:double=1,2 t:datetime=1.7672256e+09,NA" {
-		t.Errorf("with a signature: %v, %v", in, err)
-	}
-	in, err = ParseCSV([]byte("b\ntrue\nFalse\nT\n"), signature(t, `[{"type":"boolean","name":"b"}]`, ""))
-	if err != nil || dump(in) != "frame3 b:logical=1,0,1" {
-		t.Errorf("booleans of other languages: %v, %v", in, err)
-	}
-	_, err = ParseCSV([]byte("x,zip,t\n1,1,2026-01-01\nabc,2,2026-01-01\n"), sig)
-	if err == nil || !strings.Contains(err.Error(), `column "x", row `) {
-		t.Errorf("a text among numbers: %v", err)
-	}
-}
-
 func FuzzParseJSON(f *testing.F) {
 	for _, s := range []string{
 		`{"dataframe_split": {"columns": ["x", "y"], "data": [[1, "a"], [2.5, null]]}}`, `[{"x": 1}, {"y": "b"}]`,
@@ -273,21 +127,6 @@ func FuzzParseJSON(f *testing.F) {
 				if (c.Null != nil && len(c.Null) != c.Len()) || (c.Kind == Text && len(c.Str) != c.Len()) || (c.Kind > Empty && c.Kind != Text && len(c.Num) != c.Len()) {
 					t.Fatalf("column %q of kind %s: %d elements, %d nulls, %d texts, %d numbers", c.Name, c.Kind, c.Len(), len(c.Null), len(c.Str), len(c.Num))
 				}
-			}
-		}
-	})
-}
-
-func FuzzParseCSV(f *testing.F) {
-	f.Add([]byte("x, y\n1,a\n,\"b\"\"\n\"\n"))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		in, err := ParseCSV(body, nil)
-		if err != nil {
-			return
-		}
-		for _, c := range in.Columns {
-			if c.Len() != in.Rows {
-				t.Fatalf("column %q has %d of %d rows", c.Name, c.Len(), in.Rows)
 			}
 		}
 	})
@@ -373,62 +212,6 @@ func Benchmark10000Rows(b *testing.B) {
 	}
 }
 
-func TestWhatROnlyKnowsOfColumnsIsRestored(t *testing.T) {
-	t.Parallel()
-	m, err := Parse([]byte(`flavors: {rds: {}}
-signature: {inputs: '[{"type":"string","name":"gear"},{"type":"string","name":"size"},{"type":"datetime","name":"at"},{"type":"string","name":"yes"}]'}
-r_columns: '[{"name":"gear","class":"factor","levels":["3","4.5"]},{"name":"size","class":"ordered","levels":["s","l"]},{"name":"at","class":"POSIXct","tzone":"Europe/Vienna"},{"name":"yes","class":"factor","levels":["TRUE","FALSE"]},{"name":"gone","class":"Date"}]'
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := ParseJSON([]byte(`[{"gear": 4.5, "size": "l", "at": "1970-01-01T00:00:01Z", "yes": true}, {"gear": 3, "yes": false}]`), m.Signature, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := dump(in), "frame2 gear:factor=4.5,3 size:factor=l,NA at:datetime=1,NA yes:factor=TRUE,FALSE"; got != want {
-		t.Errorf("got %s\nwant %s", got, want)
-	}
-	if in.Columns[0].Ordered || !in.Columns[1].Ordered || in.Columns[2].TZone != "Europe/Vienna" {
-		t.Errorf("%+v", in.Columns)
-	}
-	joined := Concat([]*Column{in.Columns[1], in.Columns[1]})
-	if !joined.Ordered || joined.Len() != 4 {
-		t.Errorf("joined: %+v", joined)
-	}
-	_, err = ParseJSON([]byte(`[{"gear": 3, "size": "l", "at": null, "yes": true}, {"gear": 4, "size": "l", "at": null, "yes": true}]`), m.Signature, false)
-	if err == nil || !strings.Contains(err.Error(), `column "gear", row 2: "4" is not one of the levels "3", "4.5"`) {
-		t.Errorf("a number that is no level: %v", err)
-	}
-	if _, err := Parse([]byte("flavors: {rds: {}}\nsignature: {inputs: '[]'}\nr_columns: '{'")); err == nil || !strings.Contains(err.Error(), "r_columns are not JSON") {
-		t.Errorf("%v", err)
-	}
-}
-
-func TestParamsFitTheSignature(t *testing.T) {
-	t.Parallel()
-	sig := signature(t, `[{"type":"double","name":"x"}]`, `[{"name":"n","type":"long","default":1,"shape":null},{"name":"at","type":"double","default":[1],"shape":[-1]},{"name":"how","type":"string","default":"a"}]`)
-	for params, want := range map[string]string{
-		`{"n": 2, "at": [1, 2], "how": "b"}`: "", `{"n": 2.0}`: "", `{"at": []}`: "", `{"other": {"a": 1}}`: "",
-		`{"n": 2.5}`: `parameter "n": 2.5 is not a long`, `{"n": [1, 2]}`: `parameter "n" must be a single value, not a list of 2`,
-		`{"at": "x"}`: `parameter "at": "x" is not a double`, `{"how": 1}`: `parameter "how": 1 is not a string`, `{"n": {"a": 1}}`: `parameter "n" is an object`,
-	} {
-		_, err := ParseJSON([]byte(`{"inputs": {"x": [1]}, "params": `+params+`}`), sig, false)
-		if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", params, err, want)
-		}
-	}
-	params, err := ParseParams([]byte(`{"type": "response", "at": [0.5, 1]}`))
-	if err != nil || len(params) != 2 || params[1].Value.Len() != 2 {
-		t.Errorf("%+v, %v", params, err)
-	}
-	for _, text := range []string{"", "[]", `{"a": {}}`, `{"a": 1} x`} {
-		if _, err := ParseParams([]byte(text)); mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
 // TestRecordsWithKeysOfTheirOwn sends records of which each makes a column for all the others.
 func TestRecordsWithKeysOfTheirOwn(t *testing.T) {
 	t.Parallel()
@@ -448,34 +231,6 @@ func TestRecordsWithKeysOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestNoRecordsHaveTheColumnsOfTheSignature(t *testing.T) {
-	t.Parallel()
-	sig := signature(t, `[{"type":"double","name":"x"},{"type":"string","name":"f","levels":["a"]}]`, "")
-	for _, body := range []string{"[]", `{"dataframe_records": []}`, `{"inputs": []}`, `{"dataframe_split": {"columns": ["x", "f"], "data": []}}`} {
-		in, err := ParseJSON([]byte(body), sig, false)
-		if err != nil || len(in.Columns) != 2 || in.Rows != 0 || in.Columns[0].Kind != Double || in.Columns[1].Kind != Factor {
-			t.Errorf("%s: %+v, %v", body, in, err)
-		}
-	}
-}
-
-func TestColumnsOfMissingValuesHaveTheTypeOfTheSignature(t *testing.T) {
-	t.Parallel()
-	sig := signature(t, `[{"type":"double","name":"d"},{"type":"integer","name":"i"},{"type":"string","name":"s"},{"type":"boolean","name":"b"},{"type":"datetime","name":"t"},{"type":"string","name":"f","levels":["a"]}]`, "")
-	for body, rows := range map[string]int{"d,i,s,b,t,f\nNA,NA,NA,NA,NA,NA\n,,NA,,,NA\n": 2, "d,i,s,b,t,f\n": 0} {
-		in, err := ParseCSV([]byte(body), sig)
-		if err != nil || in.Rows != rows {
-			t.Errorf("%q: %v", body, err)
-			continue
-		}
-		for i, want := range []Kind{Double, Integer, Text, Logical, Time, Factor} {
-			if c := in.Columns[i]; c.Kind != want || c.Len() != rows {
-				t.Errorf("%q: column %s is %s of %d", body, c.Name, c.Kind, c.Len())
-			}
-		}
-	}
-}
-
 func TestWhatProgramsPutAroundABody(t *testing.T) {
 	t.Parallel()
 	const mark = "\xef\xbb\xbf"
@@ -491,21 +246,6 @@ func TestWhatProgramsPutAroundABody(t *testing.T) {
 	} {
 		in, err := parse()
 		if err != nil || dump(in) != "frame1 a:integer=1" {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-func TestColumnsThatRCannotHave(t *testing.T) {
-	t.Parallel()
-	long, wide := strings.Repeat("x", 10_001), strings.Repeat(",", 100_001)
-	for name, parse := range map[string]func() (*Input, error){
-		"JSON":     func() (*Input, error) { return ParseJSON([]byte(`{"inputs": {"`+long+`": [1]}}`), nil, false) },
-		"CSV":      func() (*Input, error) { return ParseCSV([]byte(long+"\n1\n"), nil) },
-		"CSV wide": func() (*Input, error) { return ParseCSV([]byte(wide+"\n"), nil) },
-	} {
-		_, err := parse()
-		if mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package model
+package parquet
 
 import (
 	"bufio"
@@ -11,13 +11,15 @@ import (
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
+
+	"github.com/weir-ml/weir/internal/model/frame"
 )
 
 // pageReader gives the values of one column of one row group, a page at a time in memory.
 type pageReader struct {
-	f       *parquetFrames
-	column  *parquetColumn
-	chunk   *parquetChunk
+	f       *Reader
+	column  *column
+	chunk   *chunk
 	r       *bufio.Reader
 	left    int64  // values of the chunk that pages are to come for
 	dict    values // of the dictionary page
@@ -58,16 +60,16 @@ const (
 	codecNone, codecSnappy, codecGzip, codecLZ4, codecZstd, codecLZ4Raw = 0, 1, 2, 5, 6, 7
 )
 
-func (f *parquetFrames) openChunk(c *parquetColumn, chunk *parquetChunk, rows int64) *pageReader {
+func (f *Reader) openChunk(c *column, chunk *chunk, rows int64) *pageReader {
 	if chunk.physical != c.physical || chunk.values != rows {
-		panic(badParquet("the column %q has %d values for %d rows", c.name, chunk.values, rows))
+		panic(bad("the column %q has %d values for %d rows", c.name, chunk.values, rows))
 	}
 	at := chunk.dataAt
 	if chunk.dictAt > 0 && chunk.dictAt < at {
 		at = chunk.dictAt
 	}
 	if at < 4 || chunk.compressed < 0 || at > f.size-chunk.compressed {
-		panic(badParquet("the column %q is not within the file", c.name))
+		panic(bad("the column %q is not within the file", c.name))
 	}
 	p := &pageReader{f: f, column: c, chunk: chunk, left: rows}
 	p.r = bufio.NewReaderSize(io.NewSectionReader(f.r, at, chunk.compressed), 64<<10)
@@ -88,7 +90,7 @@ type pageHeader struct {
 }
 
 func readPageHeader(r *bufio.Reader) pageHeader {
-	h := pageHeader{levelEncoding: pqRLE}
+	h := pageHeader{levelEncoding: encodingRLE}
 	t := &thriftReader{r: r, left: 16 << 20} // statistics may hold the longest text of a page
 	data := func(id int, typ byte) bool {
 		switch id {
@@ -149,21 +151,21 @@ func readPageHeader(r *bufio.Reader) pageHeader {
 
 // nextPage reads pages up to the next with data.
 func (p *pageReader) nextPage() {
-	p.f.giveBack(p.held)
+	p.f.GiveBack(p.held)
 	p.held = 0
 	for {
 		if p.left <= 0 {
-			panic(badParquet("the column %q ends early", p.column.name))
+			panic(bad("the column %q ends early", p.column.name))
 		}
 		h := readPageHeader(p.r)
 		if int64(h.packed) > p.chunk.compressed {
-			panic(badParquet("a page of the column %q is not within it", p.column.name))
+			panic(bad("a page of the column %q is not within it", p.column.name))
 		}
 		cost := int64(h.unpacked) + int64(h.packed)
-		p.f.spend(cost)
+		p.f.Spend(cost)
 		packed := make([]byte, h.packed)
 		if _, err := io.ReadFull(p.r, packed); err != nil {
-			panic(badParquet("the column %q ends early", p.column.name))
+			panic(bad("the column %q ends early", p.column.name))
 		}
 		switch h.typ {
 		case pageDictionary:
@@ -176,7 +178,7 @@ func (p *pageReader) nextPage() {
 		case pageDataV2:
 			p.held = cost
 			if h.repetition != 0 || h.levelBytes > len(packed) || h.levelBytes > h.unpacked {
-				panic(badParquet("a page of the column %q is broken", p.column.name))
+				panic(bad("a page of the column %q is broken", p.column.name))
 			}
 			body := packed[h.levelBytes:]
 			if !h.valuesUncompressed {
@@ -185,7 +187,7 @@ func (p *pageReader) nextPage() {
 			p.openPage(&h, append(packed[:h.levelBytes:h.levelBytes], body...), h.levelBytes)
 			return
 		default: // an index page
-			p.f.giveBack(cost)
+			p.f.GiveBack(cost)
 		}
 	}
 }
@@ -193,7 +195,7 @@ func (p *pageReader) nextPage() {
 // unpack decompresses a page to the size that it says.
 func (p *pageReader) unpack(b []byte, size int) []byte {
 	broken := func(err error) []byte {
-		panic(badParquet("a page of the column %q cannot be unpacked: %v", p.column.name, err))
+		panic(bad("a page of the column %q cannot be unpacked: %v", p.column.name, err))
 	}
 	if size == 0 && len(b) == 0 {
 		return nil
@@ -232,7 +234,7 @@ func (p *pageReader) unpack(b []byte, size int) []byte {
 		}
 		return out
 	default:
-		panic(badInput("column %q of the Parquet file is compressed with %s; write it with snappy, zstd, gzip or none",
+		panic(frame.Refuse("column %q of the Parquet file is compressed with %s; write it with snappy, zstd, gzip or none",
 			p.column.name, map[int]string{3: "LZO", 4: "brotli", 5: "the old framing of LZ4"}[p.chunk.codec]))
 	}
 	out := make([]byte, size)
@@ -245,17 +247,17 @@ func (p *pageReader) unpack(b []byte, size int) []byte {
 // openPage prepares to read a page; levels is how many bytes say which values are there, -1 when the page itself tells.
 func (p *pageReader) openPage(h *pageHeader, body []byte, levels int) {
 	if int64(h.values) > p.left {
-		panic(badParquet("the column %q has more values than rows", p.column.name))
+		panic(bad("the column %q has more values than rows", p.column.name))
 	}
 	p.left -= int64(h.values)
 	p.rows, p.levels = h.values, nil
 	if p.column.repeated == 1 {
 		if levels < 0 {
-			if h.levelEncoding != pqRLE {
-				panic(badParquet("the column %q has levels of the encoding %d", p.column.name, h.levelEncoding))
+			if h.levelEncoding != encodingRLE {
+				panic(bad("the column %q has levels of the encoding %d", p.column.name, h.levelEncoding))
 			}
 			if len(body) < 4 || int64(binary.LittleEndian.Uint32(body)) > int64(len(body)-4) {
-				panic(badParquet("a page of the column %q is broken", p.column.name))
+				panic(bad("a page of the column %q is broken", p.column.name))
 			}
 			levels = int(binary.LittleEndian.Uint32(body))
 			body = body[4:]
@@ -268,12 +270,12 @@ func (p *pageReader) openPage(h *pageHeader, body []byte, levels int) {
 
 func (p *pageReader) readDictionary(h *pageHeader, body []byte) {
 	if p.hasDict {
-		panic(badParquet("the column %q has two dictionaries", p.column.name))
+		panic(bad("the column %q has two dictionaries", p.column.name))
 	}
-	if h.encoding != pqPlain && h.encoding != pqPlainDictionary {
-		panic(badParquet("the dictionary of the column %q has the encoding %d", p.column.name, h.encoding))
+	if h.encoding != encodingPlain && h.encoding != encodingPlainDictionary {
+		panic(bad("the dictionary of the column %q has the encoding %d", p.column.name, h.encoding))
 	}
-	p.f.spend(24 * int64(h.values))
+	p.f.Spend(24 * int64(h.values))
 	(&plain{b: body, column: p.column}).read(&p.dict, h.values)
 	p.hasDict = true
 }
@@ -285,7 +287,7 @@ func (p *pageReader) read(i, most int) int {
 	}
 	n := min(most, p.rows, 64<<10)
 	p.rows -= n
-	c := p.f.columns[i]
+	c := p.f.Columns[i]
 	p.there = p.there[:0]
 	present := n
 	if p.levels != nil {
@@ -299,33 +301,33 @@ func (p *pageReader) read(i, most int) int {
 	if present > 0 {
 		p.from.read(&p.got, present)
 	}
-	if c.Kind == Empty {
+	if c.Kind == frame.Empty {
 		present = 0
 	}
 	if present == n {
 		p.there = p.there[:0]
 	} else if c.Null == nil {
-		c.Null = make([]bool, c.n, c.n+n)
+		c.Null = make([]bool, c.N, c.N+n)
 	}
 	p.place(i, c, n)
 	return n
 }
 
 // place appends n rows, of which there says the ones with a value; all when it is empty.
-func (p *pageReader) place(i int, c *Column, n int) {
+func (p *pageReader) place(i int, c *frame.Column, n int) {
 	if len(p.there) == 0 && len(p.got.floats) == n {
 		c.Num = append(c.Num, p.got.floats...)
-		c.allAdded(p.got.floats)
+		c.Added(p.got.floats)
 		return
 	}
-	if c.Kind != Text && c.Kind != Empty {
+	if c.Kind != frame.Text && c.Kind != frame.Empty {
 		c.Num = slices.Grow(c.Num, n)
 	}
 	add := p.adder(i, c)
 	at := 0
 	for row := range n {
-		if c.Kind == Empty || (len(p.there) > 0 && p.there[row] == 0) {
-			c.addNull()
+		if c.Kind == frame.Empty || (len(p.there) > 0 && p.there[row] == 0) {
+			c.AddNull()
 			continue
 		}
 		add(at)
@@ -334,7 +336,7 @@ func (p *pageReader) place(i int, c *Column, n int) {
 }
 
 // adder gives what appends a decoded value.
-func (p *pageReader) adder(i int, c *Column) func(at int) {
+func (p *pageReader) adder(i int, c *frame.Column) func(at int) {
 	f, v := p.f, &p.got
 	from := func(at int) int { return at }
 	if len(v.codes) > 0 {
@@ -342,25 +344,22 @@ func (p *pageReader) adder(i int, c *Column) func(at int) {
 		from, v = func(at int) int { return int(codes[at]) }, &p.dict
 	}
 	switch {
-	case c.Kind == Factor:
+	case c.Kind == frame.Factor:
 		if len(p.got.codes) == 0 {
-			return func(at int) { c.addTyped(float64(f.level(i, string(v.texts[at])))) }
+			return func(at int) { c.AddTyped(float64(f.Level(i, string(v.texts[at])))) }
 		}
 		if p.codes == nil { // the levels keep the order in which the dictionary has them
 			for _, text := range p.dict.texts {
-				p.codes = append(p.codes, float64(f.level(i, string(text))))
+				p.codes = append(p.codes, float64(f.Level(i, string(text))))
 			}
 		}
-		return func(at int) { c.addTyped(p.codes[p.got.codes[at]]) }
-	case c.Kind == Text:
-		return func(at int) {
-			c.Str = append(c.Str, f.ownText(c, v.texts[from(at)]))
-			c.present()
-		}
+		return func(at int) { c.AddTyped(p.codes[p.got.codes[at]]) }
+	case c.Kind == frame.Text:
+		return func(at int) { f.AddText(c, v.texts[from(at)]) }
 	case len(v.floats) > 0:
-		return func(at int) { c.addTyped(v.floats[from(at)]) }
+		return func(at int) { c.AddTyped(v.floats[from(at)]) }
 	case len(v.texts) > 0:
-		return func(at int) { c.addTyped(p.toByte(v.texts[from(at)])) }
+		return func(at int) { c.AddTyped(p.toByte(v.texts[from(at)])) }
 	}
-	return func(at int) { c.addTyped(p.toInt(v.ints[from(at)])) }
+	return func(at int) { c.AddTyped(p.toInt(v.ints[from(at)])) }
 }

@@ -1,4 +1,4 @@
-package model
+package parquet
 
 import (
 	"encoding/binary"
@@ -8,29 +8,31 @@ import (
 	"github.com/klauspost/compress/snappy"
 
 	"github.com/weir-ml/weir/mlflow"
+
+	"github.com/weir-ml/weir/internal/model/frame"
 )
 
-// ParquetWriter writes columns as a Parquet file: a page for each call of Write, row groups of about 64 MiB, Snappy.
+// Writer writes columns as a Parquet file: a page for each call of Write, row groups of about 64 MiB, Snappy.
 // What it knows of the row groups that are on disk is State, from which a broken-off file is continued.
-type ParquetWriter struct {
+type Writer struct {
 	w     io.Writer
-	state ParquetState
+	state State
 	pages [][]byte // of the row group that is being collected, by column
 	raw   []int64  // how long they are before compression
 	rows  int64    // in them
 	size  int
 }
 
-// ParquetState is what the footer of a file will say: it and the file's first Bytes bytes are all that was written.
-type ParquetState struct {
-	Bytes  int64           `json:"bytes"`
-	Names  []string        `json:"names,omitempty"`
-	Kinds  []Kind          `json:"kinds,omitempty"`
-	Groups []ParquetExtent `json:"groups,omitempty"`
+// State is what the footer of a file will say: it and the file's first Bytes bytes are all that was written.
+type State struct {
+	Bytes  int64        `json:"bytes"`
+	Names  []string     `json:"names,omitempty"`
+	Kinds  []frame.Kind `json:"kinds,omitempty"`
+	Groups []Extent     `json:"groups,omitempty"`
 }
 
-// ParquetExtent says where the columns of a row group are.
-type ParquetExtent struct {
+// Extent says where the columns of a row group are.
+type Extent struct {
 	Rows int64   `json:"rows"`
 	At   []int64 `json:"at"`
 	Size []int64 `json:"size"`
@@ -39,22 +41,22 @@ type ParquetExtent struct {
 
 const groupBytes = 64 << 20
 
-// NewParquetWriter begins a file, or goes on where state says.
-func NewParquetWriter(w io.Writer, state ParquetState) *ParquetWriter {
-	return &ParquetWriter{w: w, state: state}
+// NewWriter begins a file, or goes on where state says.
+func NewWriter(w io.Writer, state State) *Writer {
+	return &Writer{w: w, state: state}
 }
 
 // Write appends rows. The columns must be those of the first call; an integer column takes integers only.
-func (p *ParquetWriter) Write(columns []*Column, rows int) error {
+func (p *Writer) Write(columns []*frame.Column, rows int) error {
 	if p.state.Names == nil {
 		p.state.Names = []string{}
 		for _, c := range columns {
 			kind := c.Kind
 			switch kind {
-			case Factor:
-				kind = Text // levels may differ from one piece to the next
-			case Empty:
-				kind = Logical
+			case frame.Factor:
+				kind = frame.Text // levels may differ from one piece to the next
+			case frame.Empty:
+				kind = frame.Logical
 			}
 			p.state.Names, p.state.Kinds = append(p.state.Names, c.Name), append(p.state.Kinds, kind)
 		}
@@ -82,24 +84,24 @@ func (p *ParquetWriter) Write(columns []*Column, rows int) error {
 
 // fits makes a column of the type that the file has for it, where it can be one: a piece whose values are all missing,
 // or whole, must not decide what the others are.
-func fits(c *Column, kind Kind) error {
+func fits(c *frame.Column, kind frame.Kind) error {
 	switch {
-	case c.Kind == kind || c.Kind == Factor && kind == Text:
-	case c.Kind == Empty || c.allNull():
+	case c.Kind == kind || c.Kind == frame.Factor && kind == frame.Text:
+	case c.Kind == frame.Empty || c.AllMissing():
 		c.Kind = kind
-		if kind == Text {
-			c.Str, c.Num = make([]string, c.n), nil
+		if kind == frame.Text {
+			c.Str, c.Num = make([]string, c.N), nil
 		} else {
-			c.Str, c.Num = nil, make([]float64, c.n)
+			c.Str, c.Num = nil, make([]float64, c.N)
 		}
 		if c.Null == nil {
-			c.Null = make([]bool, c.n)
+			c.Null = make([]bool, c.N)
 		}
 		for i := range c.Null {
 			c.Null[i] = true
 		}
-	case c.Kind == Integer && kind == Double:
-		c.Kind = Double
+	case c.Kind == frame.Integer && kind == frame.Double:
+		c.Kind = frame.Double
 	default:
 		return mlflow.Errorf(mlflow.CodeInternal, "the predictions in the column %q change their type from %s to %s; write .csv or .jsonl", c.Name, kind, c.Kind)
 	}
@@ -107,7 +109,7 @@ func fits(c *Column, kind Kind) error {
 }
 
 // appendPage appends a data page with its header.
-func appendPage(dst []byte, c *Column, kind Kind, raw *int64) []byte {
+func appendPage(dst []byte, c *frame.Column, kind frame.Kind, raw *int64) []byte {
 	levels := presence(c)
 	body := binary.LittleEndian.AppendUint32(nil, uint32(len(levels)))
 	body = append(body, levels...)
@@ -119,10 +121,10 @@ func appendPage(dst []byte, c *Column, kind Kind, raw *int64) []byte {
 	t.i32(2, len(body))
 	t.i32(3, len(packed))
 	t.open(5)
-	t.i32(1, c.n)
-	t.i32(2, pqPlain)
-	t.i32(3, pqRLE)
-	t.i32(4, pqRLE)
+	t.i32(1, c.N)
+	t.i32(2, encodingPlain)
+	t.i32(3, encodingRLE)
+	t.i32(4, encodingRLE)
 	t.end()
 	t.end()
 	*raw += int64(len(t.out) + len(body))
@@ -130,38 +132,45 @@ func appendPage(dst []byte, c *Column, kind Kind, raw *int64) []byte {
 }
 
 // presence says which values are there, as runs.
-func presence(c *Column) []byte {
+func presence(c *frame.Column) []byte {
 	var out []byte
-	for i := 0; i < c.n; {
+	for i := 0; i < c.N; {
 		from, null := i, c.IsNull(i)
-		for i < c.n && c.IsNull(i) == null {
+		for i < c.N && c.IsNull(i) == null {
 			i++
 		}
 		out = binary.AppendUvarint(out, uint64(i-from)<<1)
-		out = append(out, byte(btoi(!null)))
+		out = append(out, bit(!null))
 	}
 	return out
 }
 
-func appendValues(dst []byte, c *Column, kind Kind) []byte {
+func bit(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func appendValues(dst []byte, c *frame.Column, kind frame.Kind) []byte {
 	var bits, used byte
-	for i := range c.n {
+	for i := range c.N {
 		if c.IsNull(i) {
 			continue
 		}
 		switch kind {
-		case Logical:
-			bits |= byte(btoi(c.Num[i] != 0)) << used
+		case frame.Logical:
+			bits |= bit(c.Num[i] != 0) << used
 			if used++; used == 8 {
 				dst, bits, used = append(dst, bits), 0, 0
 			}
-		case Integer, Day:
+		case frame.Integer, frame.Day:
 			dst = binary.LittleEndian.AppendUint32(dst, uint32(int32(math.Floor(c.Num[i]))))
-		case Time:
+		case frame.Time:
 			dst = binary.LittleEndian.AppendUint64(dst, uint64(int64(math.Round(c.Num[i]*1e6))))
-		case Text:
+		case frame.Text:
 			text := ""
-			if c.Kind == Factor {
+			if c.Kind == frame.Factor {
 				text = c.Levels[int(c.Num[i])]
 			} else {
 				text = c.Str[i]
@@ -178,14 +187,14 @@ func appendValues(dst []byte, c *Column, kind Kind) []byte {
 }
 
 // Flush ends the row group, so that State describes everything that was given to Write.
-func (p *ParquetWriter) Flush() error {
+func (p *Writer) Flush() error {
 	if p.rows == 0 {
 		return nil
 	}
 	if err := p.begin(); err != nil {
 		return err
 	}
-	extent := ParquetExtent{Rows: p.rows, Raw: p.raw}
+	extent := Extent{Rows: p.rows, Raw: p.raw}
 	for i, page := range p.pages {
 		extent.At, extent.Size = append(extent.At, p.state.Bytes), append(extent.Size, int64(len(page)))
 		if err := p.put(page); err != nil {
@@ -198,24 +207,24 @@ func (p *ParquetWriter) Flush() error {
 	return nil
 }
 
-// State is what was flushed; see ParquetState.
-func (p *ParquetWriter) State() ParquetState { return p.state }
+// State is what was flushed; see State.
+func (p *Writer) State() State { return p.state }
 
-func (p *ParquetWriter) begin() error {
+func (p *Writer) begin() error {
 	if p.state.Bytes > 0 {
 		return nil
 	}
-	return p.put([]byte(parquetMagic))
+	return p.put([]byte(magic))
 }
 
-func (p *ParquetWriter) put(b []byte) error {
+func (p *Writer) put(b []byte) error {
 	n, err := p.w.Write(b)
 	p.state.Bytes += int64(n)
 	return err
 }
 
 // Close writes the footer; the file is whole then. A file without rows has the column that predictions have.
-func (p *ParquetWriter) Close() error {
+func (p *Writer) Close() error {
 	if err := p.Flush(); err != nil {
 		return err
 	}
@@ -223,20 +232,20 @@ func (p *ParquetWriter) Close() error {
 		return err
 	}
 	if p.state.Names == nil {
-		p.state.Names, p.state.Kinds = []string{"prediction"}, []Kind{Double}
+		p.state.Names, p.state.Kinds = []string{"prediction"}, []frame.Kind{frame.Double}
 	}
 	footer := p.footer()
 	footer = binary.LittleEndian.AppendUint32(footer, uint32(len(footer)))
-	return p.put(append(footer, parquetMagic...))
+	return p.put(append(footer, magic...))
 }
 
 // The physical and converted types of what is written; -1 for none.
-var parquetTypes = map[Kind][2]int{
-	Logical: {pqBoolean, -1}, Integer: {pqInt32, -1}, Double: {pqDouble, -1}, Text: {pqBytes, pqUTF8},
-	Time: {pqInt64, pqTimestampMicros}, Day: {pqInt32, pqDate},
+var writtenTypes = map[frame.Kind][2]int{
+	frame.Logical: {typeBoolean, -1}, frame.Integer: {typeInt32, -1}, frame.Double: {typeDouble, -1}, frame.Text: {typeBytes, convertedUTF8},
+	frame.Time: {typeInt64, convertedTimestampMicros}, frame.Day: {typeInt32, convertedDate},
 }
 
-func (p *ParquetWriter) footer() []byte {
+func (p *Writer) footer() []byte {
 	var rows int64
 	for _, g := range p.state.Groups {
 		rows += g.Rows
@@ -251,7 +260,7 @@ func (p *ParquetWriter) footer() []byte {
 	t.i32(5, len(p.state.Names))
 	t.end()
 	for i, name := range p.state.Names {
-		types := parquetTypes[p.state.Kinds[i]]
+		types := writtenTypes[p.state.Kinds[i]]
 		t.begin()
 		t.i32(1, types[0])
 		t.i32(3, 1)
@@ -273,14 +282,14 @@ func (p *ParquetWriter) footer() []byte {
 	return t.out
 }
 
-func writeLogicalType(t *thriftWriter, kind Kind) {
-	member := map[Kind]int{Text: 1, Day: 6, Time: 8}[kind]
+func writeLogicalType(t *thriftWriter, kind frame.Kind) {
+	member := map[frame.Kind]int{frame.Text: 1, frame.Day: 6, frame.Time: 8}[kind]
 	if member == 0 {
 		return
 	}
 	t.open(10)
 	t.open(member)
-	if kind == Time {
+	if kind == frame.Time {
 		t.bool(1, true) // adjusted to UTC
 		t.open(2)
 		t.open(2) // microseconds
@@ -291,7 +300,7 @@ func writeLogicalType(t *thriftWriter, kind Kind) {
 	t.end()
 }
 
-func (p *ParquetWriter) writeGroup(t *thriftWriter, g *ParquetExtent) {
+func (p *Writer) writeGroup(t *thriftWriter, g *Extent) {
 	var raw int64
 	t.begin()
 	t.field(1, thriftList)
@@ -301,11 +310,11 @@ func (p *ParquetWriter) writeGroup(t *thriftWriter, g *ParquetExtent) {
 		t.begin()
 		t.i64(2, g.At[i])
 		t.open(3)
-		t.i32(1, parquetTypes[p.state.Kinds[i]][0])
+		t.i32(1, writtenTypes[p.state.Kinds[i]][0])
 		t.field(2, thriftList)
 		t.list(2, thriftI32)
-		t.int(pqPlain)
-		t.int(pqRLE)
+		t.int(encodingPlain)
+		t.int(encodingRLE)
 		t.field(3, thriftList)
 		t.list(1, thriftBinary)
 		t.binary(name)

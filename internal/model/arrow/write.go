@@ -1,35 +1,37 @@
-package model
+package arrow
 
 import (
 	"encoding/binary"
 	"io"
 	"math"
+
+	"github.com/weir-ml/weir/internal/model/frame"
 )
 
-// WriteArrow writes columns of equal length as one record batch of Arrow's IPC format, a stream or a file. A factor
+// Write writes columns of equal length as one record batch of Arrow's IPC format, a stream or a file. A factor
 // becomes a dictionary, a Date date32, a POSIXct a timestamp of microseconds in UTC, and a missing value null.
-func WriteArrow(w io.Writer, columns []*Column, rows int, file bool) error {
-	a := &arrowWriter{file: file}
+func Write(w io.Writer, columns []*frame.Column, rows int, file bool) error {
+	a := &writer{file: file}
 	if file {
-		a.out = append(a.out, arrowMagic+"\x00\x00"...)
+		a.out = append(a.out, magic+"\x00\x00"...)
 	}
-	a.message(arSchema, nil, func(f *flatWriter) int { return writeArrowSchema(f, columns) })
+	a.message(messageSchema, nil, func(f *flatWriter) int { return writeSchema(f, columns) })
 	for i, c := range columns {
-		if c.Kind != Factor {
+		if c.Kind != frame.Factor {
 			continue
 		}
-		var levels arrowBody
-		levels.add(NewColumn("", Text, nil, c.Levels, nil, nil))
-		a.dictionaries = append(a.dictionaries, a.message(arDictionaryBatch, levels.bytes, func(f *flatWriter) int {
+		var levels body
+		levels.add(frame.NewColumn("", frame.Text, nil, c.Levels, nil, nil))
+		a.dictionaries = append(a.dictionaries, a.message(messageDictionaryBatch, levels.bytes, func(f *flatWriter) int {
 			batch := levels.table(f, len(c.Levels))
 			return f.table(flatField{0, 8, i}, flatField{1, 0, batch})
 		}))
 	}
-	var body arrowBody
+	var body body
 	for _, c := range columns {
 		body.add(c)
 	}
-	a.batches = append(a.batches, a.message(arRecordBatch, body.bytes, func(f *flatWriter) int { return body.table(f, rows) }))
+	a.batches = append(a.batches, a.message(messageRecordBatch, body.bytes, func(f *flatWriter) int { return body.table(f, rows) }))
 	a.out = append(a.out, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0)
 	if file {
 		a.footer(columns)
@@ -38,30 +40,30 @@ func WriteArrow(w io.Writer, columns []*Column, rows int, file bool) error {
 	return err
 }
 
-type arrowWriter struct {
+type writer struct {
 	out                   []byte
 	file                  bool
-	dictionaries, batches []arrowBlock
+	dictionaries, batches []block
 }
 
-// arrowBlock says where a message is in a file.
-type arrowBlock struct{ at, head, body int }
+// block says where a message is in a file.
+type block struct{ at, head, body int }
 
 // message appends a message and says where it is.
-func (a *arrowWriter) message(typ int, body []byte, header func(*flatWriter) int) arrowBlock {
+func (a *writer) message(typ int, body []byte, header func(*flatWriter) int) block {
 	f := &flatWriter{}
 	table := header(f)
 	head := f.finish(f.table(flatField{3, 8, len(body)}, flatField{2, 0, table}, flatField{0, 2, 4}, flatField{1, 1, typ}))
-	block := arrowBlock{len(a.out), 8 + len(head), len(body)}
+	block := block{len(a.out), 8 + len(head), len(body)}
 	a.out = append(a.out, 0xff, 0xff, 0xff, 0xff)
 	a.out = binary.LittleEndian.AppendUint32(a.out, uint32(len(head)))
 	a.out = append(append(a.out, head...), body...)
 	return block
 }
 
-func (a *arrowWriter) footer(columns []*Column) {
+func (a *writer) footer(columns []*frame.Column) {
 	f := &flatWriter{}
-	blocks := func(v []arrowBlock) int {
+	blocks := func(v []block) int {
 		f.pad(0, 8)
 		for i := len(v) - 1; i >= 0; i-- {
 			f.put(uint64(v[i].body), 8)
@@ -73,21 +75,21 @@ func (a *arrowWriter) footer(columns []*Column) {
 	}
 	batches := blocks(a.batches)
 	dictionaries := blocks(a.dictionaries)
-	schema := writeArrowSchema(f, columns)
+	schema := writeSchema(f, columns)
 	footer := f.finish(f.table(flatField{3, 0, batches}, flatField{2, 0, dictionaries}, flatField{1, 0, schema}, flatField{0, 2, 4}))
 	a.out = append(a.out, footer...)
 	a.out = binary.LittleEndian.AppendUint32(a.out, uint32(len(footer)))
-	a.out = append(a.out, arrowMagic...)
+	a.out = append(a.out, magic...)
 }
 
-func writeArrowSchema(f *flatWriter, columns []*Column) int {
+func writeSchema(f *flatWriter, columns []*frame.Column) int {
 	fields := make([]int, len(columns))
 	for i, c := range columns {
 		name := f.text(c.Name)
-		typ, table := writeArrowType(f, c.Kind)
+		typ, table := writeType(f, c.Kind)
 		children := f.refs(nil)
 		all := []flatField{{5, 0, children}, {3, 0, table}, {0, 0, name}}
-		if c.Kind == Factor {
+		if c.Kind == frame.Factor {
 			index := f.table(flatField{0, 4, 32}, flatField{1, 1, 1})
 			all = append(all, flatField{4, 0, f.table(flatField{0, 8, i}, flatField{1, 0, index})})
 		}
@@ -96,40 +98,40 @@ func writeArrowSchema(f *flatWriter, columns []*Column) int {
 	return f.table(flatField{1, 0, f.refs(fields)})
 }
 
-func writeArrowType(f *flatWriter, kind Kind) (typ, table int) {
+func writeType(f *flatWriter, kind frame.Kind) (typ, table int) {
 	switch kind {
-	case Logical:
-		return arBool, f.table()
-	case Integer:
-		return arInt, f.table(flatField{0, 4, 32}, flatField{1, 1, 1})
-	case Double:
-		return arFloat, f.table(flatField{0, 2, 2})
-	case Text, Factor:
-		return arUtf8, f.table()
-	case Time:
+	case frame.Logical:
+		return typeBool, f.table()
+	case frame.Integer:
+		return typeInt, f.table(flatField{0, 4, 32}, flatField{1, 1, 1})
+	case frame.Double:
+		return typeFloat, f.table(flatField{0, 2, 2})
+	case frame.Text, frame.Factor:
+		return typeUtf8, f.table()
+	case frame.Time:
 		zone := f.text("UTC")
-		return arTimestamp, f.table(flatField{1, 0, zone}, flatField{0, 2, 2})
-	case Day:
-		return arDate, f.table(flatField{0, 2, 0})
+		return typeTimestamp, f.table(flatField{1, 0, zone}, flatField{0, 2, 2})
+	case frame.Day:
+		return typeDate, f.table(flatField{0, 2, 0})
 	}
-	return arNull, f.table()
+	return typeNull, f.table()
 }
 
-// arrowBody is the body of a batch under way.
-type arrowBody struct {
+// body is the body of a batch under way.
+type body struct {
 	bytes   []byte
 	nodes   [][2]int
 	buffers [][2]int
 }
 
-func (b *arrowBody) table(f *flatWriter, rows int) int {
+func (b *body) table(f *flatWriter, rows int) int {
 	buffers := f.pairs(b.buffers)
 	nodes := f.pairs(b.nodes)
 	return f.table(flatField{2, 0, buffers}, flatField{1, 0, nodes}, flatField{0, 8, rows})
 }
 
 // buffer appends a buffer, padded to eight bytes.
-func (b *arrowBody) buffer(v []byte) {
+func (b *body) buffer(v []byte) {
 	b.buffers = append(b.buffers, [2]int{len(b.bytes), len(v)})
 	b.bytes = append(b.bytes, v...)
 	for len(b.bytes)%8 != 0 {
@@ -137,21 +139,21 @@ func (b *arrowBody) buffer(v []byte) {
 	}
 }
 
-func (b *arrowBody) add(c *Column) {
+func (b *body) add(c *frame.Column) {
 	nulls := 0
-	valid := make([]byte, (c.n+7)/8)
-	for i := range c.n {
+	valid := make([]byte, (c.N+7)/8)
+	for i := range c.N {
 		if c.IsNull(i) {
 			nulls++
 		} else {
 			valid[i>>3] |= 1 << (i & 7)
 		}
 	}
-	if c.Kind == Empty {
-		b.nodes = append(b.nodes, [2]int{c.n, c.n})
+	if c.Kind == frame.Empty {
+		b.nodes = append(b.nodes, [2]int{c.N, c.N})
 		return
 	}
-	b.nodes = append(b.nodes, [2]int{c.n, nulls})
+	b.nodes = append(b.nodes, [2]int{c.N, nulls})
 	if nulls == 0 {
 		valid = nil
 	}
@@ -159,7 +161,7 @@ func (b *arrowBody) add(c *Column) {
 	le := binary.LittleEndian
 	var data []byte
 	switch c.Kind {
-	case Text:
+	case frame.Text:
 		offsets := le.AppendUint32(nil, 0)
 		for i, s := range c.Str {
 			if !c.IsNull(i) {
@@ -168,21 +170,21 @@ func (b *arrowBody) add(c *Column) {
 			offsets = le.AppendUint32(offsets, uint32(len(data)))
 		}
 		b.buffer(offsets)
-	case Logical:
-		data = make([]byte, (c.n+7)/8)
+	case frame.Logical:
+		data = make([]byte, (c.N+7)/8)
 		for i, x := range c.Num {
 			if x != 0 {
 				data[i>>3] |= 1 << (i & 7)
 			}
 		}
-	case Integer, Factor, Day:
+	case frame.Integer, frame.Factor, frame.Day:
 		for i, x := range c.Num {
 			if c.IsNull(i) {
 				x = 0
 			}
 			data = le.AppendUint32(data, uint32(int32(math.Floor(x))))
 		}
-	case Time:
+	case frame.Time:
 		for i, x := range c.Num {
 			if c.IsNull(i) {
 				x = 0
@@ -190,16 +192,10 @@ func (b *arrowBody) add(c *Column) {
 			data = le.AppendUint64(data, uint64(int64(math.Round(x*1e6))))
 		}
 	default:
-		data = make([]byte, 0, 8*c.n)
+		data = make([]byte, 0, 8*c.N)
 		for _, x := range c.Num {
 			data = le.AppendUint64(data, math.Float64bits(x))
 		}
 	}
 	b.buffer(data)
-}
-
-// NewColumn makes a column of values that are known: numbers for every Kind but Text, which takes texts. null marks the
-// missing ones; it may be nil.
-func NewColumn(name string, kind Kind, numbers []float64, texts, levels []string, null []bool) *Column {
-	return &Column{Name: name, Kind: kind, Num: numbers, Str: texts, Levels: levels, Null: null, n: max(len(numbers), len(texts))}
 }

@@ -1,9 +1,11 @@
-package model
+package parquet
 
 import (
 	"encoding/binary"
 	"io"
 	"math"
+
+	"github.com/weir-ml/weir/internal/model/frame"
 )
 
 // thriftReader reads Thrift's compact protocol, in which Parquet's metadata is written. A fault is a panic(*mlflow.Error)
@@ -35,17 +37,17 @@ const (
 	thriftStruct
 )
 
-func badParquet(format string, args ...any) error {
-	return badInput("the input is not Parquet: "+format, args...)
+func bad(format string, args ...any) error {
+	return frame.Refuse("the input is not Parquet: "+format, args...)
 }
 
 func (t *thriftReader) byte() byte {
 	if t.left--; t.left < 0 {
-		panic(badParquet("its metadata is too long"))
+		panic(bad("its metadata is too long"))
 	}
 	b, err := t.r.ReadByte()
 	if err != nil {
-		panic(badParquet("its metadata ends early"))
+		panic(bad("its metadata ends early"))
 	}
 	return b
 }
@@ -59,7 +61,7 @@ func (t *thriftReader) uvarint() uint64 {
 			return x
 		}
 	}
-	panic(badParquet("a number in its metadata is too long"))
+	panic(bad("a number in its metadata is too long"))
 }
 
 // int reads a number in the zigzag form of every integer type.
@@ -71,12 +73,12 @@ func (t *thriftReader) int() int64 {
 func (t *thriftReader) binary() string {
 	n := t.uvarint()
 	if n > uint64(t.left) {
-		panic(badParquet("a text in its metadata is too long"))
+		panic(bad("a text in its metadata is too long"))
 	}
 	t.left -= int(n)
 	b := make([]byte, n)
 	if _, err := io.ReadFull(t.r, b); err != nil {
-		panic(badParquet("its metadata ends early"))
+		panic(bad("its metadata ends early"))
 	}
 	return string(b)
 }
@@ -89,7 +91,7 @@ func (t *thriftReader) list() (n int, typ byte) {
 		size = t.uvarint()
 	}
 	if size > uint64(t.left) { // every element takes a byte at least
-		panic(badParquet("a list in its metadata is too long"))
+		panic(bad("a list in its metadata is too long"))
 	}
 	return int(size), head & 15
 }
@@ -97,7 +99,7 @@ func (t *thriftReader) list() (n int, typ byte) {
 // fields calls each for every field of a struct; what each does not read, by giving false, is skipped.
 func (t *thriftReader) fields(each func(id int, typ byte) bool) {
 	if t.depth++; t.depth > 32 {
-		panic(badParquet("its metadata is nested too deeply"))
+		panic(bad("its metadata is nested too deeply"))
 	}
 	for id := 0; ; {
 		head := t.byte()
@@ -120,7 +122,7 @@ func (t *thriftReader) fields(each func(id int, typ byte) bool) {
 func (t *thriftReader) structs(each func()) {
 	n, typ := t.list()
 	if typ != thriftStruct && n > 0 {
-		panic(badParquet("a list of its metadata holds no structs"))
+		panic(bad("a list of its metadata holds no structs"))
 	}
 	for range n {
 		each()
@@ -143,7 +145,7 @@ func (t *thriftReader) skip(typ byte) {
 	case thriftList, thriftSet:
 		n, typ := t.list()
 		if t.depth++; t.depth > 32 {
-			panic(badParquet("its metadata is nested too deeply"))
+			panic(bad("its metadata is nested too deeply"))
 		}
 		for range n {
 			t.skipElement(typ)
@@ -153,7 +155,7 @@ func (t *thriftReader) skip(typ byte) {
 		if n := t.uvarint(); n > 0 {
 			types := t.byte()
 			if n > uint64(t.left) {
-				panic(badParquet("a map in its metadata is too long"))
+				panic(bad("a map in its metadata is too long"))
 			}
 			for range n {
 				t.skipElement(types >> 4)
@@ -163,7 +165,7 @@ func (t *thriftReader) skip(typ byte) {
 	case thriftStruct:
 		t.fields(func(int, byte) bool { return false })
 	default:
-		panic(badParquet("its metadata has a field of type %d", typ))
+		panic(bad("its metadata has a field of type %d", typ))
 	}
 }
 
@@ -247,7 +249,7 @@ func (w *thriftWriter) open(id int) {
 // clampInt makes an int of a number that a file claims.
 func clampInt(x int64) int {
 	if x < 0 || x > math.MaxInt32 {
-		panic(badParquet("a size of %d", x))
+		panic(bad("a size of %d", x))
 	}
 	return int(x)
 }

@@ -1,4 +1,4 @@
-package model
+package arrow
 
 import (
 	"bytes"
@@ -8,48 +8,51 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/weir-ml/weir/internal/model/frame"
 )
 
-// arrowFrames are the record batches of a stream or file.
-type arrowFrames struct {
-	*sheet
+// Reader gives the rows of a stream or file, a record batch at a time in memory.
+type Reader struct {
+	*frame.Sheet
 	r      io.Reader
-	schema []arrowField
+	schema []schemaField
 	which  []int // the fields that are read
-	dicts  map[int64]*arrowArray
-	arrays []*arrowArray // of the present batch, one for each field that is read
-	rows   int           // of the present batch
-	at     int           // those that have been given
+	dicts  map[int64]*array
+	arrays []*array // of the present batch, one for each field that is read
+	rows   int      // of the present batch
+	at     int      // those that have been given
 	ended  bool
 	held   int64 // what the present batch is charged with
 }
 
-// openArrow reads a stream, or a file, which is a stream between its magic and its footer.
-func openArrow(r io.Reader, file bool, s *sheet) (src frames, err error) {
-	defer recoverFault(&err)
+// Open reads the schema of a stream, or of a file, which is a stream between its magic and its footer, and adds the
+// columns that the sheet wants to it. What is no Arrow is INVALID_PARAMETER_VALUE, here and in Next.
+func Open(r io.Reader, file bool, s *frame.Sheet) (src *Reader, err error) {
+	defer frame.Recover(&err)
 	if file {
-		var magic [8]byte
-		if _, err := io.ReadFull(r, magic[:]); err != nil || string(magic[:6]) != arrowMagic {
-			return nil, badArrow("a file begins with %s", arrowMagic)
+		var begin [8]byte
+		if _, err := io.ReadFull(r, begin[:]); err != nil || string(begin[:6]) != magic {
+			return nil, bad("a file begins with %s", magic)
 		}
 	}
-	f := &arrowFrames{sheet: s, r: r, dicts: map[int64]*arrowArray{}}
+	f := &Reader{Sheet: s, r: r, dicts: map[int64]*array{}}
 	typ, head, body := f.message()
-	if typ != arSchema {
-		return nil, badArrow("it does not begin with a schema")
+	if typ != messageSchema {
+		return nil, bad("it does not begin with a schema")
 	}
-	f.giveBack(int64(len(body)))
-	f.schema = readArrowSchema(head)
+	f.GiveBack(int64(len(body)))
+	f.schema = readSchema(head)
 	for i := range f.schema {
 		field := &f.schema[i]
-		if !s.wants(field.name) {
+		if !s.Wants(field.name) {
 			continue
 		}
 		kind, ok := field.kind()
 		if !ok {
-			return nil, refuseType(field.name, arrowNames[field.typ])
+			return nil, frame.RefuseType(field.name, typeNames[field.typ])
 		}
-		if err := s.add(field.name, kind); err != nil {
+		if err := s.Add(field.name, kind); err != nil {
 			return nil, err
 		}
 		f.which = append(f.which, i)
@@ -58,13 +61,13 @@ func openArrow(r io.Reader, file bool, s *sheet) (src frames, err error) {
 }
 
 // message reads the next message; its type is 0 at the end.
-func (f *arrowFrames) message() (typ int, head flat, body []byte) {
+func (f *Reader) message() (typ int, head flat, body []byte) {
 	var prefix [4]byte
 	length := func() (int64, bool) {
 		if _, err := io.ReadFull(f.r, prefix[:]); errors.Is(err, io.EOF) {
 			return 0, false
 		} else if err != nil {
-			panic(badArrow("it ends early"))
+			panic(bad("it ends early"))
 		}
 		return int64(binary.LittleEndian.Uint32(prefix[:])), true
 	}
@@ -75,37 +78,38 @@ func (f *arrowFrames) message() (typ int, head flat, body []byte) {
 	if !ok || n == 0 {
 		return 0, flat{}, nil
 	}
-	if n > maxArrowHead {
-		panic(badArrow("a message's metadata of %d bytes", n))
+	if n > maxHead {
+		panic(bad("a message's metadata of %d bytes", n))
 	}
 	meta := root(f.readFull(n))
-	if typ = int(meta.int(1, 1, 0)); typ < arSchema || typ > arRecordBatch {
-		panic(badArrow("a message of type %d", typ))
+	if typ = int(meta.int(1, 1, 0)); typ < messageSchema || typ > messageRecordBatch {
+		panic(bad("a message of type %d", typ))
 	}
 	if head, ok = meta.table(2); !ok {
-		panic(badArrow("a message without its header"))
+		panic(bad("a message without its header"))
 	}
 	size := meta.int(3, 8, 0)
-	f.spend(size)
+	f.Spend(size)
 	return typ, head, f.readFull(size)
 }
 
 // readFull reads n bytes; memory is taken as they come.
-func (f *arrowFrames) readFull(n int64) []byte {
+func (f *Reader) readFull(n int64) []byte {
 	var b bytes.Buffer
 	if n <= 1<<20 {
 		b.Grow(int(n))
 	}
 	if got, err := io.CopyN(&b, f.r, n); err != nil {
-		panic(badArrow("it ends after %d of %d bytes", got, n))
+		panic(bad("it ends after %d of %d bytes", got, n))
 	}
 	return b.Bytes()
 }
 
-func (f *arrowFrames) next(most int) (rows int, err error) {
-	defer recoverFault(&err)
+// Next appends at most most rows to the sheet's columns and says how many; at the end it gives io.EOF.
+func (f *Reader) Next(most int) (rows int, err error) {
+	defer frame.Recover(&err)
 	for f.at >= f.rows {
-		f.giveBack(f.held)
+		f.GiveBack(f.held)
 		f.held = 0
 		if f.ended { // a footer follows in a file
 			return 0, io.EOF
@@ -115,13 +119,13 @@ func (f *arrowFrames) next(most int) (rows int, err error) {
 		case 0:
 			f.ended = true
 			return 0, io.EOF
-		case arDictionaryBatch:
+		case messageDictionaryBatch:
 			f.dictionary(head, body)
-		case arRecordBatch:
+		case messageRecordBatch:
 			f.held = int64(len(body))
 			f.batch(head, body)
 		default:
-			return 0, badArrow("a second schema")
+			return 0, bad("a second schema")
 		}
 	}
 	rows = min(most, f.rows-f.at)
@@ -133,8 +137,8 @@ func (f *arrowFrames) next(most int) (rows int, err error) {
 }
 
 // batch loads the columns of a record batch that are read.
-func (f *arrowFrames) batch(head flat, body []byte) {
-	l := newArrowLoader(f, head, body)
+func (f *Reader) batch(head flat, body []byte) {
+	l := newLoader(f, head, body)
 	f.rows, f.at, f.arrays = l.rows, 0, f.arrays[:0]
 	next := 0
 	for i := range f.schema {
@@ -144,14 +148,14 @@ func (f *arrowFrames) batch(head flat, body []byte) {
 		}
 		next++
 		field := &f.schema[i]
-		var a *arrowArray
+		var a *array
 		if field.coded {
 			a = l.load(field.index)
 			if a.dict = f.dicts[field.id]; a.dict == nil {
 				if a.nulls < a.n {
-					panic(badArrow("the dictionary of the column %q is not there", field.name))
+					panic(bad("the dictionary of the column %q is not there", field.name))
 				}
-				a.dict = &arrowArray{field: field}
+				a.dict = &array{field: field}
 			}
 		} else {
 			a = l.load(field)
@@ -161,10 +165,10 @@ func (f *arrowFrames) batch(head flat, body []byte) {
 }
 
 // dictionary loads the values of a dictionary, or more of them. Its body stays in memory.
-func (f *arrowFrames) dictionary(head flat, body []byte) {
+func (f *Reader) dictionary(head flat, body []byte) {
 	data, ok := head.table(1)
 	if !ok {
-		panic(badArrow("a dictionary without its values"))
+		panic(bad("a dictionary without its values"))
 	}
 	id := head.int(0, 8, 0)
 	for i := range f.schema {
@@ -175,13 +179,13 @@ func (f *arrowFrames) dictionary(head flat, body []byte) {
 		if _, ok := field.kind(); !ok {
 			return // of a column that is not read
 		}
-		l := newArrowLoader(f, data, body)
+		l := newLoader(f, data, body)
 		a := l.load(&field)
 		if old := f.dicts[id]; old != nil && head.int(2, 1, 0) != 0 {
 			a.before = old
 			a.depth = old.depth + 1
 			if a.depth > 10_000 {
-				panic(badArrow("a dictionary in more than 10000 pieces"))
+				panic(bad("a dictionary in more than 10000 pieces"))
 			}
 		}
 		f.dicts[id] = a
@@ -190,38 +194,33 @@ func (f *arrowFrames) dictionary(head flat, body []byte) {
 }
 
 // append copies the elements from..to of an array to column i.
-func (f *arrowFrames) append(i int, a *arrowArray, from, to int) {
-	c := f.columns[i]
-	f.spend(9 * int64(to-from))
+func (f *Reader) append(i int, a *array, from, to int) {
+	c := f.Columns[i]
+	f.Spend(9 * int64(to-from))
 	if a.nulls != 0 && c.Null == nil {
-		c.Null = make([]bool, c.n, c.n+to-from)
+		c.Null = make([]bool, c.N, c.N+to-from)
 	}
 	var add func(int)
 	switch {
-	case a.field.typ == arNull:
-		add = func(int) { c.addNull() }
+	case a.field.typ == typeNull:
+		add = func(int) { c.AddNull() }
 	case a.dict != nil:
 		add = f.codedAdder(i, c, a)
-	case c.Kind == Text:
+	case c.Kind == frame.Text:
 		text := a.texts()
-		add = func(row int) {
-			b := text(row)
-			f.spend(int64(len(b)) + 16)
-			c.Str = append(c.Str, f.text(c, string(b)))
-			c.present()
-		}
+		add = func(row int) { f.AddText(c, text(row)) }
 	default:
 		number := a.numbers()
 		if a.nulls == 0 {
-			c.addAll(to-from, func(i int) float64 { return number(from + i) })
+			c.AddAll(to-from, func(i int) float64 { return number(from + i) })
 			return
 		}
 		c.Num = slices.Grow(c.Num, to-from)
-		add = func(row int) { c.addTyped(number(row)) }
+		add = func(row int) { c.AddTyped(number(row)) }
 	}
 	for row := from; row < to; row++ {
 		if a.isNull(row) {
-			c.addNull()
+			c.AddNull()
 		} else {
 			add(row)
 		}
@@ -229,17 +228,17 @@ func (f *arrowFrames) append(i int, a *arrowArray, from, to int) {
 }
 
 // codedAdder adds values that stand in a dictionary.
-func (f *arrowFrames) codedAdder(i int, c *Column, a *arrowArray) func(int) {
+func (f *Reader) codedAdder(i int, c *frame.Column, a *array) func(int) {
 	index := a.numbers()
 	size := a.dict.size()
 	if a.codes == nil { // once for each batch
-		f.spend(8 * int64(size))
+		f.Spend(8 * int64(size))
 		a.codes = make([]float64, size)
-		a.dict.each(func(at int, part *arrowArray) {
+		a.dict.each(func(at int, part *array) {
 			var value func(int) float64
-			if c.Kind == Factor {
+			if c.Kind == frame.Factor {
 				text := part.texts()
-				value = func(k int) float64 { return float64(f.level(i, string(text(k)))) }
+				value = func(k int) float64 { return float64(f.Level(i, string(text(k)))) }
 			} else {
 				value = part.numbers()
 			}
@@ -257,29 +256,29 @@ func (f *arrowFrames) codedAdder(i int, c *Column, a *arrowArray) func(int) {
 	return func(row int) {
 		k := index(row)
 		if !(k >= 0 && k < float64(size)) {
-			panic(badArrow("column %q, row %d: the value %v of a dictionary of %d", c.Name, c.n+1, k, size))
+			panic(bad("column %q, row %d: the value %v of a dictionary of %d", c.Name, c.N+1, k, size))
 		}
 		if a.nullCodes[int(k)] {
-			c.addNull()
+			c.AddNull()
 			return
 		}
-		c.addTyped(a.codes[int(k)])
+		c.AddTyped(a.codes[int(k)])
 	}
 }
 
-// arrowDictionaries says which columns of a schema, as Arrow's writers of Parquet keep it, were factors; nil when it
+// Factors says which columns of a schema message, as Arrow's writers leave it in Parquet files, were factors; nil when it
 // cannot be read: what another program left there decides nothing that the file itself does not say.
-func arrowDictionaries(raw []byte) map[string]bool {
+func Factors(raw []byte) map[string]bool {
 	var out map[string]bool
 	var err error
 	func() {
-		defer recoverFault(&err)
-		f := &arrowFrames{sheet: newSheet(nil, int64(len(raw))), r: bytes.NewReader(raw)}
-		if typ, head, _ := f.message(); typ == arSchema {
+		defer frame.Recover(&err)
+		f := &Reader{Sheet: frame.NewSheet(nil, int64(len(raw))), r: bytes.NewReader(raw)}
+		if typ, head, _ := f.message(); typ == messageSchema {
 			out = map[string]bool{}
-			for _, field := range readArrowSchema(head) {
+			for _, field := range readSchema(head) {
 				kind, ok := field.kind()
-				out[strings.Clone(field.name)] = ok && kind == Factor
+				out[strings.Clone(field.name)] = ok && kind == frame.Factor
 			}
 		}
 	}()
