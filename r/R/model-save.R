@@ -140,7 +140,6 @@ mlflow_save_model.crate <- function(model, path = "model", model_spec = list(), 
   finish_model(path, model_spec)
 }
 
-#' @rdname mlflow_save_model
 #' @export
 mlflow_save_model.function <- function(model, path = "model", model_spec = list(), ...) {
   mlflow_save_model.crate(crate_function(model), path, model_spec, ...)

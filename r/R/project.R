@@ -42,6 +42,12 @@ mlflow_run <- function(uri = ".", entry_point = NULL, version = NULL, parameters
     entry_point <- basename(uri)
     uri <- dirname(uri)
   }
+  # "# !source mlflow::mlflow_run(entry_point = .file)" gives the whole path.
+  if (uri == "." && is_script(entry_point) && identical(absolute_path(entry_point), path.expand(entry_point)) &&
+    file.exists(path.expand(entry_point))) {
+    uri <- dirname(path.expand(entry_point))
+    entry_point <- basename(entry_point)
+  }
   if (is_script(entry_point) && dir.exists(uri) && !file.exists(file.path(uri, entry_point)) &&
     !length(list.files(uri, "^mlproject$", ignore.case = TRUE))) {
     mlflow_abort(paste0("There is no entry point '", entry_point, "' in '", uri, "'."), code = "NO_SUCH_FILE")

@@ -85,6 +85,8 @@ test_that("projects run, and their id comes back", {
   expect_equal(mlflow_get_param("lr", run_id), "20")
   expect_true("r-dependencies.txt" %in% mlflow_list_artifacts(run_id = run_id)$path)
   file_id <- suppressMessages(mlflow_run(file.path(dir, "train.R"), ))
+  entry_id <- suppressMessages(mlflow_run(entry_point = file.path(dir, "train.R")))
+  expect_equal(mlflow_get_run(entry_id)$status, "FINISHED")
   expect_equal(mlflow_get_metric("m", file_id), 0.5)
   handle <- mlflow_run(dir, "train.R", synchronous = FALSE)
   expect_equal(handle$wait(), "FINISHED")
