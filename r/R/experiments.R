@@ -131,7 +131,7 @@ mlflow_set_experiment <- function(experiment_name = NULL, experiment_id = NULL,
     )
   }
   if (is.null(found)) {
-    message("Experiment `", experiment_name, "` does not exist. Creating a new experiment.")
+    inform("Experiment `", experiment_name, "` does not exist. Creating a new experiment.")
     id <- mlflow_create_experiment(experiment_name, artifact_location, client, tags, exist_ok = TRUE)
   } else {
     if (identical(found$lifecycle_stage, "deleted")) {

@@ -74,7 +74,9 @@ mlflow_log_model <- function(model, artifact_path = NULL, ..., run_id = NULL, cl
     )$version
   }
   mlflow_register_tracking_event("log_model", info)
-  structure(give_tbl(store_list(store, artifact_path)), model_info = info)
+  listing <- give_tbl(store_list(store, artifact_path))
+  attr(listing, "model_info") <- info
+  listing
 }
 
 # The run's list of models, which the user interface shows.

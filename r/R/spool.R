@@ -256,7 +256,7 @@ take_lock <- function(lock) {
     here <- identical(owner$host, Sys.info()[["nodename"]])
     held <- if (here) process_alive(as.integer(owner$pid)) else age < if (is.null(owner)) 60 else 600
     if (held) {
-      message(if (here) paste("Process", owner$pid) else "Another machine", " is sending ", basename(lock), ".")
+      inform(if (here) paste("Process", owner$pid) else "Another machine", " is sending ", basename(lock), ".")
       return(FALSE)
     }
     # The rename tells which of two that see the same dead owner goes on.

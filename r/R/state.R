@@ -64,12 +64,17 @@ mlflow_verbose_message <- function(...) {
   if (mlflow_is_verbose()) message(...)
 }
 
+# A document of R Markdown or Quarto shows what its author wants, not what the package has to say.
+inform <- function(...) {
+  if (!isTRUE(getOption("knitr.in.progress")) || mlflow_is_verbose()) message(...)
+}
+
 # Says something once per session.
 inform_once <- function(id, text) {
   seen <- .globals$said
   if (!id %in% seen) {
     .globals$said <- c(seen, id)
-    message(text)
+    inform(text)
   }
 }
 
