@@ -38,7 +38,7 @@ func (s *Store) SearchRegisteredModels(
 		return nil, err
 	}
 	resp := &mlflow.SearchRegisteredModelsResponse{}
-	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
+	err = s.db.Search(ctx, func(tx *sqldb.Tx) error {
 		ids, token, err := q.run(tx, int(size))
 		if err != nil {
 			return err
@@ -67,7 +67,7 @@ func (s *Store) SearchModelVersions(ctx context.Context, req *mlflow.SearchModel
 		return nil, err
 	}
 	resp := &mlflow.ModelVersionsResponse{}
-	err = s.db.Read(ctx, func(tx *sqldb.Tx) error {
+	err = s.db.Search(ctx, func(tx *sqldb.Tx) error {
 		ids, token, err := q.run(tx, int(size))
 		if err != nil {
 			return err

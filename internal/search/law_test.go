@@ -134,6 +134,15 @@ func TestPatternsMatchAsDefined(t *testing.T) {
 	})
 }
 
+// A pattern that would be tried at each place of a long text, and compared to its end there, takes the time of reading it.
+func BenchmarkIlikeOfRepetitions(b *testing.B) {
+	text := strings.Repeat("a", 8000)
+	pattern := search.Compile("%"+text[:2000]+"b%"+text[:2000]+"%b", true)
+	for b.Loop() {
+		pattern.Match(text)
+	}
+}
+
 func TestIlikeFoldsUnicode(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ pattern, text string }{{"straßE%", "STRAßE 1"}, {"ΣΊΣΥΦΟΣ", "σίσυφος"}, {"k", "\u212a"}, {"_é", "xÉ"}} {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Dialect says which database a DB or a Tx talks to.
@@ -42,6 +43,9 @@ type DB struct {
 	nesting *nesting
 	stats   *stats
 
+	searches   chan struct{} // one for each search that runs, see Search
+	searchTime time.Duration
+
 	mu      sync.Mutex
 	schemas []Schema // see Schemas
 }
@@ -67,7 +71,7 @@ func Open(ctx context.Context, uri string) (*DB, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &DB{dialect: Postgres, backend: pg, stats: pg.stats}, nil
+		return (&DB{dialect: Postgres, backend: pg, stats: pg.stats}).withSearches(pg.searches()), nil
 	}
 	return nil, fmt.Errorf("database %q: the scheme must be sqlite or postgresql", scheme+"://…")
 }
@@ -78,7 +82,7 @@ func OpenFile(ctx context.Context, path string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{dialect: SQLite, backend: lite, stats: lite.stats}, nil
+	return (&DB{dialect: SQLite, backend: lite, stats: lite.stats}).withSearches(liteSearches()), nil
 }
 
 // sqlitePath reads what follows "sqlite://". SQLAlchemy takes "sqlite:///a/b.db" as relative; where a/ exists only at

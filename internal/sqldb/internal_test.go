@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 
@@ -100,3 +101,6 @@ func TestSQLitePathsAreReadAsSQLAlchemyReadsThem(t *testing.T) {
 		}
 	}
 }
+
+// SetSearchTime bounds searches, see Search.
+func (db *DB) SetSearchTime(d time.Duration) { db.searchTime = d }

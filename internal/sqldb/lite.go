@@ -29,10 +29,13 @@ type liteDB struct {
 	closed bool
 }
 
+// liteSearches is how many searches run at once, which is one less than the connections that read.
+func liteSearches() int { return min(max(runtime.GOMAXPROCS(0), 2), 4) }
+
 // openSQLite opens the file at path. On a network file system it does without the write-ahead log, whose shared memory
 // does not reach other hosts, and says so once.
 func openSQLite(ctx context.Context, path string, network bool, log *slog.Logger) (*liteDB, error) {
-	db := &liteDB{path: path, wal: !network, slots: make(chan struct{}, min(max(runtime.GOMAXPROCS(0), 2), 4)), stats: &stats{}}
+	db := &liteDB{path: path, wal: !network, slots: make(chan struct{}, liteSearches()+1), stats: &stats{}}
 	conn, err := db.connect(ctx, false)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)

@@ -79,6 +79,9 @@ func hasPoolSize(uri string) bool {
 	return err == nil && cfg.RuntimeParams["pool_max_conns"] != ""
 }
 
+// searches is how many searches run at once: half of the connections are left to others.
+func (p *pgDB) searches() int { return max(1, int(p.pool.Config().MaxConns)/2) }
+
 func (p *pgDB) read(ctx context.Context, fn func(tx *Tx) error) error {
 	return pgx.BeginTxFunc(ctx, p.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(raw pgx.Tx) error {
 		return protect(func() error { return fn(&Tx{ctx: ctx, pg: raw}) })

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"zombiezen.com/go/sqlite"
@@ -31,7 +30,7 @@ func OpenReadOnly(ctx context.Context, uri string) (*DB, error) {
 			if err != nil {
 				return nil, err
 			}
-			return &DB{dialect: Postgres, backend: readOnly{pg}, stats: pg.stats}, nil
+			return (&DB{dialect: Postgres, backend: readOnly{pg}, stats: pg.stats}).withSearches(pg.searches()), nil
 		}
 		var err error
 		if path, err = sqlitePath(rest); err != nil {
@@ -49,13 +48,13 @@ func OpenReadOnly(ctx context.Context, uri string) (*DB, error) {
 }
 
 func openLite(ctx context.Context, path string) (*DB, error) {
-	lite := &liteDB{path: path, slots: make(chan struct{}, min(max(runtime.GOMAXPROCS(0), 2), 4)), foreign: true, stats: &stats{}}
+	lite := &liteDB{path: path, slots: make(chan struct{}, liteSearches()+1), foreign: true, stats: &stats{}}
 	conn, err := lite.connect(ctx, true)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	lite.idle = append(lite.idle, conn)
-	return &DB{dialect: SQLite, backend: readOnly{lite}, stats: lite.stats}, nil
+	return (&DB{dialect: SQLite, backend: readOnly{lite}, stats: lite.stats}).withSearches(liteSearches()), nil
 }
 
 // readOnly refuses writes.

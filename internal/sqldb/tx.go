@@ -97,6 +97,9 @@ func (tx *Tx) Like(expr, param string, fold bool) string {
 	return "(" + expr + " like " + param + ` escape '')`
 }
 
+// Err tells whether the transaction's time is over. Loops that compute for long between statements ask it.
+func (tx *Tx) Err() error { return tx.ctx.Err() }
+
 // Rows are the answer of a query, read one by one.
 type Rows struct {
 	conn *liteConn

@@ -46,7 +46,7 @@ func (s *Store) SearchLoggedModels(ctx context.Context, req *mlflow.SearchLogged
 	}
 	scope := api.ScopeOf(ctx, "experiment")
 	resp := &mlflow.SearchLoggedModelsResponse{}
-	return resp, s.db.Read(ctx, func(tx *sqldb.Tx) error {
+	return resp, s.db.Search(ctx, func(tx *sqldb.Tx) error {
 		l.tx = tx
 		if err := l.addExperiments(req.ExperimentIDs, scope); err != nil || len(l.exps) == 0 {
 			return err

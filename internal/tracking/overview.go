@@ -51,7 +51,7 @@ func (s *Store) Overview(ctx context.Context, req *OverviewRequest) (*OverviewRe
 		where += " and " + l.inScope(q)
 	}
 	resp := &OverviewResponse{Experiments: []ExperimentOverview{}}
-	return resp, s.db.Read(ctx, func(tx *sqldb.Tx) error {
+	return resp, s.db.Search(ctx, func(tx *sqldb.Tx) error {
 		resp.Experiments = resp.Experiments[:0]
 		rows, err := tx.Query(`
 			select e.public_id, count(*), sum(case when r.status = 'FAILED' then 1 else 0 end), max(r.start_time)

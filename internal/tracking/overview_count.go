@@ -33,7 +33,7 @@ func (s *Store) CountRuns(ctx context.Context, req *CountRunsRequest) (*CountRun
 	}
 	scope := api.ScopeOf(ctx, "experiment")
 	resp := &CountRunsResponse{}
-	return resp, s.db.Read(ctx, func(tx *sqldb.Tx) error {
+	return resp, s.db.Search(ctx, func(tx *sqldb.Tx) error {
 		resp.Runs = 0
 		runs := &mlflow.SearchRunsRequest{ExperimentIDs: req.ExperimentIDs, RunViewType: req.RunViewType}
 		merged, err := s.runLists(tx, runs, scope, filter, nil, nil, countPiece)

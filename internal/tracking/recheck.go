@@ -37,6 +37,9 @@ func (l *runList) recheck(hits []runHit) ([]runHit, error) {
 	}
 	kept := hits[:0]
 	for _, h := range hits {
+		if err := l.tx.Err(); err != nil {
+			return nil, err
+		}
 		if search.Match(l.inGo, rows[h.run.id]) {
 			kept = append(kept, h)
 		}

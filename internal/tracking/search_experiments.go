@@ -42,7 +42,7 @@ func (s *Store) SearchExperiments(ctx context.Context, req *mlflow.SearchExperim
 	l := experimentList{view: req.ViewType, scope: api.ScopeOf(ctx, "experiment"), columns: columns, after: after, size: limit + 1}
 	l.inSQL, l.inGo = split(filter)
 	resp := &mlflow.SearchExperimentsResponse{}
-	return resp, s.db.Read(ctx, func(tx *sqldb.Tx) error {
+	return resp, s.db.Search(ctx, func(tx *sqldb.Tx) error {
 		var found []experimentHit
 		for len(found) <= limit {
 			hits, end, err := l.fill(tx)
@@ -191,6 +191,9 @@ func (l *experimentList) recheck(tx *sqldb.Tx, hits []experimentHit) ([]experime
 	}
 	kept := hits[:0]
 	for _, h := range hits {
+		if err := tx.Err(); err != nil {
+			return nil, err
+		}
 		row := newTexts()
 		row.texts[entityKey{search.Attribute, "name"}] = []string{h.Name}
 		row.texts[entityKey{search.Attribute, "experiment_id"}] = []string{h.ExperimentID}

@@ -37,7 +37,7 @@ func (s *Store) SearchRuns(ctx context.Context, req *mlflow.SearchRunsRequest) (
 	}
 	scope := api.ScopeOf(ctx, "experiment")
 	resp := &mlflow.SearchRunsResponse{}
-	return resp, s.db.Read(ctx, func(tx *sqldb.Tx) error {
+	return resp, s.db.Search(ctx, func(tx *sqldb.Tx) error {
 		merged, err := s.runLists(tx, req, scope, filter, order, after, limit)
 		if err != nil {
 			return err
