@@ -192,6 +192,8 @@ func TestNamesTagsAndAliasesAreChecked(t *testing.T) {
 		}
 		_, err = s.SetModelVersionTag(ctx, &mlflow.SetModelVersionTagRequest{Name: "m", Version: "1", Key: "k", Value: strings.Repeat("x", 100_001)})
 		refused(t, err, mlflow.CodeInvalidParameterValue, "'value' exceeds the maximum length of 100000 characters")
+		_, err = s.SetModelVersionTag(ctx, &mlflow.SetModelVersionTagRequest{Name: "m", Version: "1", Key: "mlflow.prompt.text", Value: strings.Repeat("x", 100_001)})
+		refused(t, err, mlflow.CodeInvalidParameterValue, "Prompt text exceeds max length of 100000 characters.")
 		long := strings.Repeat("é", 100_000)
 		must[mlflow.Empty](t)(s.SetModelVersionTag(ctx, &mlflow.SetModelVersionTagRequest{Name: "m", Version: "01", Key: "größe/ä b", Value: long}))
 		must[mlflow.Empty](t)(s.SetRegisteredModelTag(ctx, &mlflow.SetRegisteredModelTagRequest{Name: "m", Key: "k", Value: long}))

@@ -21,7 +21,10 @@ const (
 	maxSourceLength = 4096 // ours: decoding a source again and again must stay cheap
 )
 
-const promptTag = "mlflow.prompt.is_prompt"
+const (
+	promptTag     = "mlflow.prompt.is_prompt"
+	promptTextTag = "mlflow.prompt.text"
+)
 
 func invalid(format string, args ...any) error {
 	return mlflow.Errorf(mlflow.CodeInvalidParameterValue, format, args...)
@@ -78,6 +81,9 @@ func checkTag(key, value string) error {
 	}
 	if err := checkLength("key", key, maxKeyLength); err != nil {
 		return err
+	}
+	if key == promptTextTag && utf8.RuneCountInString(value) > maxValueLength {
+		return invalid("Prompt text exceeds max length of %d characters.", maxValueLength)
 	}
 	return checkLength("value", value, maxValueLength)
 }

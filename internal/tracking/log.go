@@ -139,8 +139,8 @@ func (s *Store) validateBatch(req *mlflow.LogBatchRequest, over excess) (err err
 		{"metrics, params, and tags", metrics + params + tags, maxBatch},
 	} {
 		if part.n > part.most {
-			return invalid("A batch logging request can contain at most %d %s. Got %d %s. Please split up the request and try again.",
-				part.most, part.what, part.n, part.what)
+			return invalid("A batch logging request can contain at most %d %s. Got %d %s. Please split up %s across multiple requests and try again.",
+				part.most, part.what, part.n, part.what, part.what)
 		}
 	}
 	return duplicateParams(req.Params)

@@ -41,8 +41,8 @@ func validateKey(key, where, what string) error {
 		}
 	}
 	if clean := path.Clean(key); clean != key || key == "." || strings.HasPrefix(key, "..") || strings.HasPrefix(key, "/") {
-		return invalid("Invalid value %s for parameter '%s' supplied: Names are used as paths too, and this one would resolve to '%s'.",
-			api.Quote(key), where, clean)
+		return invalid("Invalid value %s for parameter '%s' supplied: Names may be treated as files in certain cases, "+
+			"and must not resolve to other names when treated as such. This name would resolve to '%s'", api.Quote(key), where, clean)
 	}
 	return validateLength(key, what, maxKey)
 }
