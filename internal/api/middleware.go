@@ -34,10 +34,6 @@ type Guard struct {
 	Off bool
 }
 
-var defaultHosts = []string{
-	"localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[::1]:*", "0.0.0.0", "0.0.0.0:*",
-}
-
 // contentPolicy lets the web page load what this server serves and nothing else; Mantine sets styles at run time.
 const contentPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'self'; script-src 'self'; " +
 	"style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; frame-src 'self' blob:"
@@ -91,15 +87,15 @@ func (g Guard) hostAllowed(r *http.Request) bool {
 	if len(g.AllowedHosts) > 0 {
 		return matchesAny(g.AllowedHosts, host)
 	}
-	if matchesAny(defaultHosts, host) {
-		return true
-	}
 	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
+	if h, port, err := net.SplitHostPort(host); err == nil {
+		if strings.Trim(port, "0123456789") != "" {
+			return false // localhost:80.evil.example
+		}
 		name = h
 	}
 	ip := net.ParseIP(strings.Trim(name, "[]"))
-	return ip != nil && (ip.IsPrivate() || ip.IsLoopback())
+	return name == "localhost" || ip != nil && (ip.IsPrivate() || ip.IsLoopback() || ip.Equal(net.IPv4zero))
 }
 
 func matchesAny(patterns []string, text string) bool {
