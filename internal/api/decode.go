@@ -176,7 +176,8 @@ func (d *decoder) decode(object map[string]any, r *http.Request, dst reflect.Val
 	return d.fill(object, "", dst)
 }
 
-// decodeQuery reads a query as if it were an object of texts; repeated keys make lists.
+// decodeQuery reads a query as if it were an object of texts; repeated keys make lists, and of one that is no list the first
+// counts, as in MLflow.
 func (d *decoder) decodeQuery(query url.Values, r *http.Request, dst reflect.Value) error {
 	object := make(map[string]any, len(query))
 	for key, values := range query {
@@ -192,7 +193,7 @@ func (d *decoder) decodeQuery(query url.Values, r *http.Request, dst reflect.Val
 			object[key] = items
 			continue
 		}
-		value := values[len(values)-1]
+		value := values[0]
 		if f.kind == kindBool && !strings.EqualFold(value, "true") && !strings.EqualFold(value, "false") {
 			return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "Invalid boolean value: %s, must be 'true' or 'false'.", value)
 		}

@@ -2,8 +2,6 @@ package api
 
 import (
 	"bytes"
-	"encoding/json"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -36,8 +34,9 @@ const keptBuffer = 1 << 20
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // readRequest fills dst from the query of a GET or the JSON body of anything else, and from the path's values.
-// scan, which may be nil, may read the body first; sum gets to see a body that is read whole.
-func readRequest(r *http.Request, limit int64, d *decoder, dst reflect.Value, scan func(*Body) bool, sum func([]byte)) error {
+// scan, which may be nil, may read the body first; sum gets to see a body that is read whole. held takes what the request
+// needs of the process's memory.
+func readRequest(r *http.Request, limit int64, held *claim, d *decoder, dst reflect.Value, scan func(*Body) bool, sum func([]byte)) error {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		if r.URL.RawQuery != "" {
 			query, err := url.ParseQuery(r.URL.RawQuery)
@@ -58,7 +57,7 @@ func readRequest(r *http.Request, limit int64, d *decoder, dst reflect.Value, sc
 		}
 	}()
 	buf.Reset()
-	body, err := openBody(r, limit, buf)
+	body, err := openBody(r, limit, buf, held)
 	if err != nil {
 		return err
 	}
@@ -76,6 +75,13 @@ func readRequest(r *http.Request, limit int64, d *decoder, dst reflect.Value, sc
 		return err
 	}
 	sum(buf.Bytes())
+	values, err := checkBody(buf.Bytes())
+	if err != nil {
+		return err
+	}
+	if err := held.build(r.Context(), values); err != nil {
+		return err
+	}
 	object, err := parseObject(buf.Bytes())
 	if err != nil {
 		return err
@@ -85,7 +91,9 @@ func readRequest(r *http.Request, limit int64, d *decoder, dst reflect.Value, sc
 
 // ReadBody fills dst, a struct with JSON tags, from the body of a stream's request as Handle does for its handlers.
 func ReadBody[T any](r *http.Request, dst *T) error {
-	return readRequest(r, defaultBodyLimit, decoderOf(reflect.TypeFor[T]()), reflect.ValueOf(dst).Elem(), nil, func([]byte) {})
+	held := claim{of: ofProcess}
+	defer held.release()
+	return readRequest(r, defaultBodyLimit, &held, decoderOf(reflect.TypeFor[T]()), reflect.ValueOf(dst).Elem(), nil, func([]byte) {})
 }
 
 func checkContentType(header string) error {
@@ -102,18 +110,21 @@ func checkContentType(header string) error {
 	return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "Bad Request. Content-Type must be one of ['application/json'].")
 }
 
-// parseObject reads a JSON object. As MLflow does, it takes text that is no JSON for an empty object (the answer then
-// names the missing parameter), and a JSON text that holds JSON for that JSON (releases before 1.0 sent such bodies).
-func parseObject(body []byte) (map[string]any, error) {
+// checkBody refuses bodies that no JSON reader should get to see, and counts the values of the others.
+func checkBody(body []byte) (values int64, err error) {
 	if !utf8.Valid(body) {
-		return nil, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body is not valid UTF-8")
+		return 0, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body is not valid UTF-8")
 	}
-	if err := checkText(body); err != nil {
-		return nil, err
-	}
+	return checkText(body)
+}
+
+// parseObject reads a JSON object that checkBody let pass. As MLflow does, it takes text that is no JSON for an empty object
+// (the answer then names the missing parameter), and a JSON text that holds JSON for that JSON (releases before 1.0 sent such
+// bodies).
+func parseObject(body []byte) (map[string]any, error) {
 	value, ok := parseJSON(body)
 	if text, isText := value.(string); isText {
-		if err := checkText([]byte(text)); err != nil {
+		if _, err := checkText([]byte(text)); err != nil {
 			return nil, err
 		}
 		value, ok = parseJSON([]byte(text))
@@ -131,46 +142,33 @@ func parseObject(body []byte) (map[string]any, error) {
 	return object, nil
 }
 
-func parseJSON(body []byte) (any, bool) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	var value any
-	if err := d.Decode(&value); err != nil {
-		return nil, false
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, false
-	}
-	return value, true
-}
-
 // checkText refuses what encoding/json would let through or silently replace: values nested deeper than maxDepth, more than
-// maxValues of them, and escaped surrogates without a partner.
-func checkText(body []byte) error {
-	depth, values := 0, 0
+// maxValues of them, and escaped surrogates without a partner. It gives the number of values.
+func checkText(body []byte) (values int64, err error) {
+	depth := 0
 	for i := 0; i < len(body); i++ {
 		switch body[i] {
 		case ',', '[', '{':
 			if values++; values > maxValues {
-				return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body holds more than %d values; send it in parts", maxValues)
+				return 0, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body holds more than %d values; send it in parts", maxValues)
 			}
 		}
 		switch body[i] {
 		case '[', '{':
 			if depth++; depth > maxDepth {
-				return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body is nested deeper than %d levels", maxDepth)
+				return 0, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body is nested deeper than %d levels", maxDepth)
 			}
 		case ']', '}':
 			depth--
 		case '"':
 			end, err := checkString(body, i+1)
 			if err != nil {
-				return err
+				return 0, err
 			}
 			i = end
 		}
 	}
-	return nil
+	return values, nil
 }
 
 // checkString checks a JSON text from its first byte and gives the place of its closing quote.
@@ -199,9 +197,12 @@ func hexUnit(body []byte, i int) (unit rune, ok bool) {
 		return 0, false
 	}
 	for _, c := range body[i+1 : i+5] {
-		digit := strings.IndexByte("0123456789abcdef", c|0x20)
+		digit := strings.IndexByte("0123456789abcdefABCDEF", c)
 		if digit < 0 {
 			return 0, false
+		}
+		if digit > 15 {
+			digit -= 6
 		}
 		unit = unit<<4 | rune(digit)
 	}

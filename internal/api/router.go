@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -35,6 +36,7 @@ type Router struct {
 	mux    http.ServeMux
 	routes []Route
 	stats  map[string]*routeStats // by path, see Metrics
+	budget *budget                // nil is that of the process
 }
 
 // Routes gives the table of all routes in the order in which they were mounted.
@@ -76,7 +78,9 @@ func HandleScan[Req, Resp any](rt *Router, pattern string, p Permission, scan Sc
 				return false
 			}
 		}
-		err = readRequest(r, limit, d, reflect.ValueOf(req).Elem(), scanned, again.sum)
+		held := claim{of: cmp.Or(rt.budget, ofProcess)}
+		defer held.release()
+		err = readRequest(r, limit, &held, d, reflect.ValueOf(req).Elem(), scanned, again.sum)
 		if err == nil {
 			err = rt.allow(r, p, func(field string) string { return d.text(reflect.ValueOf(req).Elem(), field) })
 		}
