@@ -6,6 +6,12 @@ import (
 	"github.com/weir-ml/weir/mlflow"
 )
 
+// CheckPath gives INVALID_PARAMETER_VALUE for a path below the root that no artifact can have.
+func CheckPath(path string) error {
+	_, err := keyOfText(path)
+	return err
+}
+
 // What an export asks for. Its keys come from KeyOfOwner, and may lie beside the root, where no client's path leads.
 
 // KeyOfOwner gives the key of the artifact URI of a run, a logged model or a model version; INVALID_PARAMETER_VALUE when its

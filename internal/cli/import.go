@@ -125,9 +125,9 @@ func (a *app) openSource(ctx context.Context, uri, served string) (transfer.Sour
 		defer p.end()
 		return transfer.OpenArchive(ctx, store.File, p.checking)
 	case store.Postgres != "":
-		return transfer.OpenDatabase(ctx, store.Postgres, served)
+		return transfer.OpenDatabase(ctx, store.Postgres, served, a.Dir)
 	case store.File != "":
-		return transfer.OpenDatabase(ctx, store.File, served)
+		return transfer.OpenDatabase(ctx, store.File, served, a.Dir)
 	}
 	tree, err := transfer.OpenTree(store.Folder)
 	if err != nil {

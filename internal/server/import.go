@@ -93,7 +93,7 @@ func Import(ctx context.Context, o ImportOptions) (report *transfer.Report, err 
 	do := transfer.Options{DryRun: o.DryRun, Progress: o.Progress}
 	if _, err := os.Stat(store.Database()); o.DryRun && store.Local() && err != nil {
 		_, root := o.Config.artifactPlaces(store)
-		target := transfer.EmptyTarget(store.String())
+		target := transfer.EmptyTarget(store.String(), artifact.CheckPath)
 		if !hasScheme(root) {
 			target.Root = root
 		}

@@ -8,13 +8,19 @@ import (
 	"github.com/weir-ml/weir/mlflow"
 )
 
-// EmptyTarget stands for a store that does not exist yet, in dry runs. It holds nothing and takes nothing.
-func EmptyTarget(name string) Target {
+// EmptyTarget stands for a store that does not exist yet, in dry runs. It holds nothing and takes nothing. CheckPath says what
+// is wrong with an artifact's path that the store would refuse.
+func EmptyTarget(name string, checkPath func(path string) error) Target {
 	var n nothing
-	return Target{Name: name, Experiments: n, Runs: n, LoggedModels: n, Registry: n, Files: n}
+	return Target{Name: name, Experiments: n, Runs: n, LoggedModels: n, Registry: n, Files: noFiles{n, checkPath}}
 }
 
 type nothing struct{}
+
+type noFiles struct {
+	nothing
+	check func(path string) error
+}
 
 var errNothing = errors.New("a dry run writes nothing")
 
@@ -50,6 +56,6 @@ func (nothing) ImportModelVersion(context.Context, mlflow.ModelVersion, string, 
 	return false, errNothing
 }
 
-func (nothing) Size(context.Context, string) (int64, error) { return -1, nil }
+func (f noFiles) Size(_ context.Context, path string) (int64, error) { return -1, f.check(path) }
 
-func (nothing) Put(context.Context, string, io.Reader, int64) error { return errNothing }
+func (noFiles) Put(context.Context, string, io.Reader, int64) error { return errNothing }

@@ -79,6 +79,9 @@ func Import(ctx context.Context, src Source, to Target, o Options) (*Report, err
 		report: &Report{Source: src.Name(), Target: to.Name, DryRun: o.DryRun},
 	}
 	err := im.run(ctx)
+	for dir, n := range im.place.absent {
+		im.report.note("there is no folder %s here: artifacts that %d runs or logged models may have in it are not imported", dir, n)
+	}
 	im.report.sort()
 	return im.report, err
 }

@@ -22,10 +22,12 @@ type places struct {
 
 	mu    sync.Mutex
 	moved map[string]string // where runs and logged models had their files → where they have them now
+	// absent counts by folder the runs and logged models whose files should be below one that this machine does not have.
+	absent map[string]int
 }
 
 func newPlaces(to Target) *places {
-	p := &places{moved: make(map[string]string)}
+	p := &places{moved: make(map[string]string), absent: make(map[string]int)}
 	if to.Root != "" {
 		p.root = resolve(to.Root)
 	}
@@ -124,7 +126,26 @@ func (p *places) move(ctx context.Context, uri string, own FileSet, there bool, 
 	if there, ok := p.inRoot(dir); ok {
 		return copying{}, there, nil
 	}
+	if !there {
+		p.noteAbsent(dir, id)
+	}
 	return copying{own, path}, proxied + path, nil
+}
+
+// noteAbsent counts a run or logged model whose files were to be in dir, when not even the folder of its experiment's folder
+// is there. A missing folder of its own says nothing: MLflow makes it with the first artifact.
+func (p *places) noteAbsent(dir, id string) {
+	before, _, found := strings.Cut(filepath.ToSlash(dir), "/"+id)
+	if !found {
+		return
+	}
+	parent := filepath.Dir(filepath.FromSlash(strings.TrimSuffix(before, "/"+modelsDir)))
+	if isFolder(parent) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.absent[parent]++
 }
 
 // ownVersion gives where the files go that belong to a model version alone.

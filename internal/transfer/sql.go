@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +19,8 @@ import (
 type Database struct {
 	db      *sqldb.DB
 	name    string
-	dir     string // of a SQLite file, to which relative locations belong
-	proxied string // folder of the files that MLflow's server kept for mlflow-artifacts: locations
+	dirs    []string // to which relative locations may belong, the likeliest first
+	proxied string   // folder of the files that MLflow's server kept for mlflow-artifacts: locations
 	columns map[string]map[string]bool
 }
 
@@ -30,8 +31,9 @@ const foreignWorkspace = "default"
 var ErrOwnStore = errors.New("is a store of Weir's: write it to an archive with `weir export`, which `weir import` brings into another one")
 
 // OpenDatabase opens the database at uri for reading. Proxied is the folder in which MLflow's server kept the artifacts
-// that it served; a relative one, mlartifacts when empty, is looked for beside a SQLite file.
-func OpenDatabase(ctx context.Context, uri, proxied string) (*Database, error) {
+// that it served, mlartifacts when empty. It and the relative locations in a database are looked for beside a SQLite file and
+// in workDir, since they mean the folder in which Python's programs were started.
+func OpenDatabase(ctx context.Context, uri, proxied, workDir string) (*Database, error) {
 	db, err := sqldb.OpenReadOnly(ctx, uri)
 	if err != nil {
 		return nil, err
@@ -42,14 +44,12 @@ func OpenDatabase(ctx context.Context, uri, proxied string) (*Database, error) {
 		if _, rest, ok := strings.Cut(uri, ":///"); ok {
 			path = rest
 		}
-		d.dir = filepath.Dir(path)
+		d.dirs = append(d.dirs, filepath.Dir(path))
 	}
-	if d.proxied == "" {
-		d.proxied = "mlartifacts"
+	if workDir != "" {
+		d.dirs = append(d.dirs, workDir)
 	}
-	if !filepath.IsAbs(d.proxied) && d.dir != "" {
-		d.proxied = filepath.Join(d.dir, d.proxied)
-	}
+	d.proxied = d.absolute(cmp.Or(d.proxied, "mlartifacts"))
 	if err := db.Read(ctx, d.readColumns); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -64,7 +64,7 @@ func OpenDatabase(ctx context.Context, uri, proxied string) (*Database, error) {
 
 // IsDatabase says whether there is a database of MLflow's at uri that can be read.
 func IsDatabase(ctx context.Context, uri string) bool {
-	d, err := OpenDatabase(ctx, uri, "")
+	d, err := OpenDatabase(ctx, uri, "", "")
 	if err != nil {
 		return false
 	}
@@ -162,16 +162,30 @@ func pairs(tx *sqldb.Tx, query string, args ...any) (list []mlflow.KeyValue, err
 // location makes a relative path absolute.
 func (d *Database) location(uri string) string {
 	path, local := mlflow.LocalPath(uri)
-	if uri == "" || !local || filepath.IsAbs(path) || d.dir == "" {
+	if uri == "" || !local || filepath.IsAbs(path) || len(d.dirs) == 0 {
 		return uri
 	}
-	return filepath.ToSlash(filepath.Join(d.dir, filepath.FromSlash(path)))
+	return filepath.ToSlash(d.absolute(filepath.FromSlash(path)))
+}
+
+// absolute gives where a relative path leads: to the first place where its first folder is, else to the likeliest.
+func (d *Database) absolute(path string) string {
+	if filepath.IsAbs(path) || len(d.dirs) == 0 {
+		return path
+	}
+	first, _, _ := strings.Cut(filepath.ToSlash(filepath.Clean(path)), "/")
+	for _, dir := range d.dirs {
+		if isFolder(filepath.Join(dir, first)) {
+			return filepath.Join(dir, path)
+		}
+	}
+	return filepath.Join(d.dirs[0], path)
 }
 
 // files gives the folder where MLflow's server kept what a location names; nil when it is none of the server's own.
 func (d *Database) files(uri string) FileSet {
 	rest, ok := strings.CutPrefix(uri, "mlflow-artifacts:")
-	if !ok || d.dir == "" && !filepath.IsAbs(d.proxied) {
+	if !ok || !filepath.IsAbs(d.proxied) {
 		return nil
 	}
 	if after, host := strings.CutPrefix(rest, "//"); host && !strings.HasPrefix(after, "/") {

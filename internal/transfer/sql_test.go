@@ -82,7 +82,7 @@ func fill(t *testing.T, db *sqldb.DB, statements []string) {
 
 func openDatabase(t *testing.T, uri string) *transfer.Database {
 	t.Helper()
-	d := must[*transfer.Database](t)(transfer.OpenDatabase(t.Context(), uri, ""))
+	d := must[*transfer.Database](t)(transfer.OpenDatabase(t.Context(), uri, "", ""))
 	t.Cleanup(func() { d.Close() })
 	return d
 }
@@ -178,51 +178,12 @@ func TestDatabaseOnPostgres(t *testing.T) {
 	})
 }
 
-func TestArtifactsThatMLflowServedAreCopied(t *testing.T) {
-	t.Parallel()
-	statements := dumped(t, "2.9.2")
-	for i := range statements {
-		statements[i] = strings.ReplaceAll(statements[i], "file:///home/ada/project/files/wine", "mlflow-artifacts:/1")
-	}
-	dir := t.TempDir()
-	path := filepath.Join(dir, "mlflow.db")
-	db := must[*sqldb.DB](t)(sqldb.OpenFile(t.Context(), path))
-	fill(t, db, statements)
-	db.Close()
-
-	want := expected(t, "mlflow-2.9.2")
-	var id string
-	for run, r := range want["runs"].(object) {
-		if r.(object)["name"] == "parent" {
-			id = run
-		}
-	}
-	file := filepath.Join(dir, "mlartifacts", "1", id, "artifacts", "model", "MLmodel")
-	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte("served\n"), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t, openLite(t), t.TempDir())
-	if report := w.run(openDatabase(t, "sqlite:///"+path)); report.Files.Added != 1 {
-		t.Errorf("%d files copied, want 1", report.Files.Added)
-	}
-	if got := w.read("1/" + id + "/artifacts/model/MLmodel"); got != "served\n" {
-		t.Errorf("MLmodel: %q", got)
-	}
-	if got := w.runNamed("parent").Info.ArtifactURI; got != "mlflow-artifacts:/1/"+id+"/artifacts" {
-		t.Errorf("artifact uri %s", got)
-	}
-	diff(t, want, w.dump())
-}
-
 func TestOtherDatabasesAreRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "weir.db")
 	db := must[*sqldb.DB](t)(sqldb.OpenFile(t.Context(), path))
 	newWorld(t, db, t.TempDir())
-	_, err := transfer.OpenDatabase(t.Context(), "sqlite:///"+path, "")
+	_, err := transfer.OpenDatabase(t.Context(), "sqlite:///"+path, "", "")
 	if !errors.Is(err, transfer.ErrOwnStore) {
 		t.Errorf("error %v", err)
 	}
@@ -230,10 +191,10 @@ func TestOtherDatabasesAreRefused(t *testing.T) {
 	db = must[*sqldb.DB](t)(sqldb.OpenFile(t.Context(), other))
 	fill(t, db, []string{`create table experiments (x integer)`})
 	db.Close()
-	if _, err := transfer.OpenDatabase(t.Context(), other, ""); err == nil || !strings.Contains(err.Error(), "is not a database of MLflow's") {
+	if _, err := transfer.OpenDatabase(t.Context(), other, "", ""); err == nil || !strings.Contains(err.Error(), "is not a database of MLflow's") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := transfer.OpenDatabase(t.Context(), "sqlite:///"+path+".not", ""); err == nil {
+	if _, err := transfer.OpenDatabase(t.Context(), "sqlite:///"+path+".not", "", ""); err == nil {
 		t.Error("a file that does not exist is opened")
 	}
 	if _, err := os.Stat(path + ".not"); err == nil {

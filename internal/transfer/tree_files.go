@@ -109,8 +109,8 @@ func parseInt(text string) (int64, error) {
 	return int64(f), nil
 }
 
-// readFile reads a regular file of at most so many bytes.
-func readFile(path string, most int64) ([]byte, error) {
+// openFile opens a regular file. Anything else is refused unopened: a pipe would be waited for until somebody writes to it.
+func openFile(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -118,7 +118,12 @@ func readFile(path string, most int64) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("it is not a file")
 	}
-	f, err := os.Open(path)
+	return os.Open(path)
+}
+
+// readFile reads a regular file of at most so many bytes.
+func readFile(path string, most int64) ([]byte, error) {
+	f, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +179,7 @@ func readMetrics(dir, what string, faults Faults, emit func([]mlflow.Metric) err
 // readMetric reads one metric's file. Its lines are "time value", "time value step" or "time value step dataset digest"; of
 // a logged model "time value step run" and then possibly dataset and digest.
 func readMetric(path, key, what string, faults Faults, ofModel bool, emit func([]mlflow.Metric) error) error {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		faults(what+key, err)
 		return nil
