@@ -24,23 +24,25 @@ skip_on_python <- function(why) if (on_python()) skip(paste("Python's server:", 
 start_python <- function() {
   dir <- tempfile("mlflow-python-")
   dir.create(dir)
-  port <- free_port()
   # R sets LD_LIBRARY_PATH, which breaks Python's libraries.
   process <- background_process(
     Sys.getenv("MLFLOW_TEST_MLFLOW"),
     c(
       "server", "--backend-store-uri", paste0("sqlite:///", dir, "/x.db"), "--artifacts-destination",
-      file.path(dir, "artifacts"), "--port", port, "--workers", "1"
+      file.path(dir, "artifacts"), "--port", "0", "--workers", "1"
     ),
     # Its ten processes for jobs are asked nothing here.
     env = c("LD_LIBRARY_PATH=", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false")
   )
-  url <- paste0("http://127.0.0.1:", port)
-  old <- options(mlflow.connect.wait = 90)
-  on.exit(options(old))
-  await_server(url, process)
   .fixture$process <- process
-  url
+  # The system gives it a port, which it tells when it listens. It takes its time beside other suites.
+  until <- Sys.time() + 300
+  repeat {
+    told <- regmatches(said <- process$read_error(), regexpr("http://127[.]0[.]0[.]1:[1-9][0-9]*", said))
+    if (length(told)) return(told)
+    if (!process$is_alive() || Sys.time() > until) stop("Python's server did not start. It said:\n", said)
+    Sys.sleep(0.05)
+  }
 }
 
 store_uri <- function() {
@@ -119,14 +121,14 @@ run_rscript <- function(args, dir, env = character()) {
 fake_server <- function(answers, env = parent.frame()) {
   dir <- tempfile("fake-")
   dir.create(dir)
-  port <- free_port()
   saveRDS(answers, file.path(dir, "answers.rds"))
   script <- file.path(dir, "fake.R")
   writeLines(c(
     "args <- commandArgs(TRUE); dir <- args[1]",
     "answers <- readRDS(file.path(dir, 'answers.rds'))",
-    "server <- serverSocket(as.integer(args[2]))",
-    "file.create(file.path(dir, 'ready')); n <- 0L",
+    "server <- NULL; n <- 0L",
+    "while (is.null(server)) server <- tryCatch(serverSocket(port <- sample(10000:32000, 1L)), error = function(e) NULL)",
+    "writeLines(as.character(port), file.path(dir, 'port')); file.rename(file.path(dir, 'port'), file.path(dir, 'ready'))",
     "repeat {",
     "  con <- tryCatch(socketAccept(server, blocking = TRUE, open = 'r+b', timeout = 60), error = function(e) quit('no'))",
     "  head <- character()",
@@ -144,7 +146,7 @@ fake_server <- function(answers, env = parent.frame()) {
     "  close(con)",
     "}"
   ), script)
-  process <- background_process(file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(script), dir, port))
+  process <- background_process(file.path(R.home("bin"), "Rscript"), c("--vanilla", shQuote(script), dir))
   until <- Sys.time() + 20
   while (!file.exists(file.path(dir, "ready"))) {
     if (Sys.time() > until) stop("the fake server did not start: ", process$read_error())
@@ -153,7 +155,7 @@ fake_server <- function(answers, env = parent.frame()) {
   stop_it <- function() process$kill()
   do.call(on.exit, list(substitute(f(), list(f = stop_it)), add = TRUE), envir = env)
   list(
-    url = paste0("http://127.0.0.1:", port),
+    url = paste0("http://127.0.0.1:", readLines(file.path(dir, "ready"))),
     requests = function() lapply(list.files(dir, "^req.*rds$", full.names = TRUE), readRDS)
   )
 }

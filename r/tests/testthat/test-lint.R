@@ -1,5 +1,6 @@
 test_that("the sources are lintr clean", {
   skip_on_cran()
+  skip_on_python("it is asked nothing here")
   skip_if_not_installed("lintr")
   root <- test_path("..", "..")
   # An installed package has no sources to look at.
