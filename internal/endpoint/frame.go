@@ -22,7 +22,7 @@ func encodeRequest(in *model.Input) ([]byte, error) {
 		params.Attrs = rds.Attrs{{Name: "names", Value: rds.Strings(names...)}}
 	}
 	request := rds.NamedList([]string{"data", "params"}, []rds.Value{data(in), params})
-	return rds.Append(make([]byte, headerSize, size), request)
+	return rds.AppendNative(make([]byte, headerSize, size), request)
 }
 
 func data(in *model.Input) rds.Value {

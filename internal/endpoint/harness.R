@@ -1,11 +1,13 @@
 # The worker of Weir's endpoints: reads frames from file descriptor 3, answers on 4, uses base R only.
 #
 # A frame is five big-endian integers (protocol version, id, kind, deadline in milliseconds, payload length) and the
-# payload, an R value in R's own serialization. The worker says hello, is told what to load, says ready, and then answers
+# payload, an R value in R's own serialization, in the machine's byte order: both ends are on one machine, and R turns
+# numbers around six times slower than it copies them. The worker says hello, is told what to load, says ready, and then answers
 # each predict frame with a result or an error frame. The end of the input ends the worker. Standard output belongs to
 # the model's code; it never carries frames.
 local({
   protocol <- 1L
+  xdr <- .Platform$endian != "little" # the other side reads numbers in the other order in this form only
   kind <- c(hello = 1L, load = 2L, ready = 3L, predict = 4L, result = 5L, error = 6L)
 
   # Messages are matched and shown in English; warnings go out at once instead of piling up.
@@ -28,8 +30,14 @@ local({
   }
 
   write_frame <- function(id, what, value) {
-    payload <- serialize(value, NULL, version = 2L)
-    writeBin(c(writeBin(c(protocol, id, kind[[what]], 0L, length(payload)), raw(), endian = "big"), payload), output)
+    payload <- serialize(value, NULL, xdr = xdr, version = 2L)
+    head <- c(protocol, id, kind[[what]], 0L, length(payload))
+    if (length(payload) < 4096L) {
+      writeBin(c(writeBin(head, raw(), endian = "big"), payload), output)
+    } else { # putting them together would copy it
+      writeBin(head, output, endian = "big")
+      writeBin(payload, output)
+    }
     flush(output)
   }
 

@@ -26,7 +26,7 @@ const (
 )
 
 // A frame begins with five big-endian 32-bit integers: version, id, kind, deadline (milliseconds that are left, 0 for
-// none) and the length of the payload, which is an R value in R's serialization.
+// none) and the length of the payload, which is an R value in R's serialization, mostly in the machine's byte order.
 const (
 	headerSize = 20
 	maxPayload = 1 << 30

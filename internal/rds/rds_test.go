@@ -214,22 +214,24 @@ func TestReadingUndoesWriting(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		v := genValue(3).Draw(t, "v")
-		data, err := Append(nil, v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := Decode(data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(v, got, sameValue); diff != "" {
-			t.Fatal(diff)
+		for _, write := range []func([]byte, Value) ([]byte, error){Append, AppendNative} {
+			data, err := write(nil, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := Decode(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(v, got, sameValue); diff != "" {
+				t.Fatal(diff)
+			}
 		}
 	})
 }
 
-// TestRReadsAndReturnsGeneratedValues sends a thousand values through one R process: R reads each, writes it in both
-// versions, and says whether its own copy of what Go wrote is identical to what it read.
+// TestRReadsAndReturnsGeneratedValues sends a thousand values through one R process, every other one in the machine's byte
+// order: R reads each, writes it in both versions and in its own order, and says whether its own copy of what Go wrote is identical to what it read.
 func TestRReadsAndReturnsGeneratedValues(t *testing.T) {
 	t.Parallel()
 	const count = 1000
@@ -238,6 +240,9 @@ func TestRReadsAndReturnsGeneratedValues(t *testing.T) {
 	for i := range values {
 		values[i] = genValue(3).Example(i)
 		data, err := Append(nil, values[i])
+		if i%2 == 1 {
+			data, err = AppendNative(nil, values[i])
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +257,8 @@ func TestRReadsAndReturnsGeneratedValues(t *testing.T) {
 i <- file(file.path(d, "in"), "rb"); o <- file(file.path(d, "out"), "wb")
 while (length(n <- readBin(i, "integer", 1L, endian = "big"))) {
   x <- unserialize(readBin(i, "raw", n))
-  for (v in 2:3) { r <- serialize(x, NULL, version = v); stopifnot(identical(unserialize(r), x))
+  for (r in list(serialize(x, NULL, version = 2L), serialize(x, NULL, version = 3L), serialize(x, NULL, xdr = FALSE, version = 2L))) {
+    stopifnot(identical(unserialize(r), x))
     writeBin(length(r), o, endian = "big"); writeBin(r, o) }
 }
 close(o)
@@ -262,7 +268,7 @@ close(o)
 		t.Fatal(err)
 	}
 	for i := range values {
-		for range 2 {
+		for range 3 {
 			n := int(binary.BigEndian.Uint32(out))
 			got, err := Decode(out[4 : 4+n])
 			if err != nil {

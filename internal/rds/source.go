@@ -48,15 +48,21 @@ func (d *decoder) otherInt() int32 {
 
 func (d *decoder) ints(n int) []int32 {
 	out := make([]int32, n)
-	if d.form != formXDR {
+	switch d.form {
+	case formASCII:
 		for i := range out {
 			out[i] = d.otherInt()
 		}
-		return out
-	}
-	b := d.take(4 * n)
-	for i := range out {
-		out[i] = int32(binary.BigEndian.Uint32(b[4*i:]))
+	case formBinary:
+		b := d.take(4 * n)
+		for i := range out {
+			out[i] = int32(binary.LittleEndian.Uint32(b[4*i:]))
+		}
+	default:
+		b := d.take(4 * n)
+		for i := range out {
+			out[i] = int32(binary.BigEndian.Uint32(b[4*i:]))
+		}
 	}
 	return out
 }
