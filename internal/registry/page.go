@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
+
+	"github.com/weir-ml/weir/internal/api"
 )
 
 // pageToken names a place in an order by the values of the row before it, so that pages neither repeat nor skip rows
@@ -50,7 +52,7 @@ func (q *query) readToken(token string) ([]any, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&t); err != nil || len(t.After) != len(q.keys) {
-		return nil, invalid("Invalid page token, decoded value=%s", data)
+		return nil, invalid("Invalid page token, decoded value=%s", api.Quote(string(data)))
 	}
 	if t.Query != q.digest {
 		return nil, invalid("Invalid page token: it belongs to another filter or order")
@@ -64,7 +66,7 @@ func (q *query) readToken(token string) ([]any, error) {
 			after[i], err = value[int64](t.After[i])
 		}
 		if err != nil {
-			return nil, invalid("Invalid page token, parsed value=%s", data)
+			return nil, invalid("Invalid page token, parsed value=%s", api.Quote(string(data)))
 		}
 	}
 	return after, nil

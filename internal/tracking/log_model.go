@@ -12,12 +12,20 @@ import (
 	"github.com/weir-ml/weir/mlflow"
 )
 
-// tagModelHistory lists, as JSON, the models that MLflow 1 and 2 logged to a run. It has no length limit.
+// tagModelHistory lists, as JSON, the models that MLflow 1 and 2 logged to a run. It may be longer than other tags.
 const tagModelHistory = "mlflow.log-model.history"
+
+// maxModelHistory bounds that tag in bytes, some thousands of models: the whole of it is read and written with each one,
+// while other writes wait.
+const maxModelHistory = 4 << 20
 
 // LogModel notes a model of an active run in its tag mlflow.log-model.history.
 func (s *Store) LogModel(ctx context.Context, req *mlflow.LogModelRequest) (*mlflow.Empty, error) {
 	model, err := parseModel(req.ModelJSON)
+	if err != nil {
+		return nil, err
+	}
+	text, err := pythonJSON(model)
 	if err != nil {
 		return nil, err
 	}
@@ -32,24 +40,20 @@ func (s *Store) LogModel(ctx context.Context, req *mlflow.LogModelRequest) (*mlf
 		if err != nil {
 			return err
 		}
-		history := []json.RawMessage{}
-		var old string
-		switch err := tx.QueryRow(`select value from tag where run_id = $1 and key_id = $2`, r.id, key).Scan(&old); {
-		case errors.Is(err, sqldb.ErrNoRows):
-		case err != nil:
+		history := ""
+		err = tx.QueryRow(`select value from tag where run_id = $1 and key_id = $2`, r.id, key).Scan(&history)
+		if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
 			return err
-		case json.Unmarshal([]byte(old), &history) != nil:
+		}
+		models, ok := appended(history, text)
+		if !ok {
 			return invalid("The tag %s of run %s is not a JSON list; delete it first.", tagModelHistory, req.RunID)
 		}
-		list, err := json.Marshal(append(history, model))
-		if err != nil {
-			return err
+		if len(models) > maxModelHistory {
+			return invalid("The tag %s of run %s would be longer than %d bytes with this model; log it to a run of its own.",
+				tagModelHistory, req.RunID, maxModelHistory)
 		}
-		text, err := pythonJSON(list)
-		if err != nil {
-			return err
-		}
-		return setTag(tx, &keys, r, mlflow.KeyValue{Key: tagModelHistory, Value: text})
+		return setTag(tx, &keys, r, mlflow.KeyValue{Key: tagModelHistory, Value: models})
 	})
 	if err == nil {
 		s.keys.add(keys.fresh)
@@ -57,11 +61,27 @@ func (s *Store) LogModel(ctx context.Context, req *mlflow.LogModelRequest) (*mlf
 	return &mlflow.Empty{}, err
 }
 
+// appended gives a JSON list with one more item; the text of the others stays as it is.
+func appended(list, item string) (string, bool) {
+	list = strings.TrimSpace(list)
+	if list == "" {
+		list = "[]"
+	}
+	before, closes := strings.CutSuffix(list, "]")
+	if !closes || list[0] != '[' || !json.Valid([]byte(list)) {
+		return "", false
+	}
+	if before = strings.TrimSpace(before); before != "[" {
+		before += ", "
+	}
+	return before + item + "]", true
+}
+
 // parseModel checks an MLmodel file as JSON text and gives what the tag keeps of it.
 func parseModel(text string) (json.RawMessage, error) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal([]byte(text), &fields) != nil || fields == nil {
-		return nil, invalid("Malformed model info. \n %s \n is not a valid JSON.", text)
+		return nil, invalid("Malformed model info. \n %s \n is not a valid JSON.", truncate(text, 500))
 	}
 	var missing []string
 	for _, name := range []string{"artifact_path", "flavors", "run_id", "utc_time_created"} {

@@ -1,6 +1,7 @@
 package tracking_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -257,6 +258,43 @@ func TestLogModelKeepsTheHistoryOfModels(t *testing.T) {
 		if diff := cmp.Diff("["+item("a")+", "+item(`\u00e9\ud83d\ude00\\\"/`)+"]", got); diff != "" {
 			t.Error(diff)
 		}
+	})
+}
+
+// The whole tag is read and written with each model, so that it may not grow without end; and no answer repeats a body.
+func TestTheHistoryOfModelsIsBounded(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *server) {
+		run := s.run("0")
+		log := func(version string) string {
+			model := `{"utc_time_created":"now","run_id":"` + run + `","artifact_path":"a","flavors":{"crate":{"version":"` + version + `"}}}`
+			body, err := json.Marshal(mlflow.LogModelRequest{RunID: run, ModelJSON: model})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(body)
+		}
+		large := log(strings.Repeat("1", 3<<20))
+		ok[empty](s, "POST", "runs/log-model", large)
+		s.fails("POST", "runs/log-model", large, mlflow.CodeInvalidParameterValue, "mlflow.log-model.history", "4194304 bytes")
+		ok[empty](s, "POST", "runs/log-model", log("2"))
+		tag, _ := tagOf(s.get(run), "mlflow.log-model.history")
+		var history []struct {
+			Flavors map[string]struct{ Version string }
+		}
+		if err := json.Unmarshal([]byte(tag), &history); err != nil || len(history) != 2 || history[1].Flavors["crate"].Version != "2" {
+			t.Errorf("%d models, %v", len(history), err)
+		}
+
+		broken, _ := json.Marshal(mlflow.LogModelRequest{RunID: run, ModelJSON: strings.Repeat("[", 1<<20)})
+		status, answer := s.send("POST", "/api/2.0/mlflow/runs/log-model", string(broken))
+		if status != 400 || !strings.Contains(answer, "Malformed model info") || len(answer) > 2000 {
+			t.Errorf("%d and %d bytes", status, len(answer))
+		}
+		s.tag(run, "mlflow.log-model.history", " [ ] ")
+		ok[empty](s, "POST", "runs/log-model", log("3"))
+		s.tag(run, "mlflow.log-model.history", "[1,}]")
+		s.fails("POST", "runs/log-model", log("4"), mlflow.CodeInvalidParameterValue, "is not a JSON list")
 	})
 }
 
