@@ -106,7 +106,7 @@ demo: setup-demo ## train, track, register and serve diamond prices with R, with
 
 # --- tests --------------------------------------------------------------------------------------------------------
 
-.PHONY: test race e2e chaos fuzz clients test-r test-r-python check-r test-web browser lint lint-all fmt gen verify bench
+.PHONY: test race e2e chaos fuzz clients test-r test-r-python check-r lint-r site-r test-web browser lint lint-all fmt gen verify bench
 test: setup ## install what is missing and run every test
 	@$(MAKE) --no-print-directory -j3 -Otarget ui clients-tools
 	@$(MAKE) --no-print-directory build r
@@ -120,12 +120,13 @@ test-all: browser fuzz
 ifdef LANES
 e2e: | race
 chaos: | e2e
-test-r: | chaos
-browser: | test-r
-clients: | verify test-web
-fuzz: | clients
-test-web: | verify
-verify test-web clients fuzz: export GENTLY := nice -n 10
+check-r: | chaos
+browser: | check-r
+test-web: | verify lint-r
+clients: | test-web
+test-r-python: | clients
+fuzz: | test-r-python
+verify lint-r test-web clients test-r-python fuzz: export GENTLY := nice -n 10
 endif
 
 race: ## Go tests with the race detector
@@ -174,13 +175,29 @@ test-r: build r ## testthat against the real binary
 	cd r/tests && MLFLOW_BIN=$(WEIR_BIN) NOT_CRAN=true Rscript testthat.R
 
 test-r-python: build r $(CACHE)/python3/.done ## the same tests of the R package against Python's mlflow server
-	cd r/tests && MLFLOW_BIN=$(WEIR_BIN) NOT_CRAN=true MLFLOW_TEST_SERVER=python MLFLOW_TEST_MLFLOW=$(CACHE)/python3/bin/mlflow Rscript testthat.R
+	cd r/tests && MLFLOW_BIN=$(WEIR_BIN) NOT_CRAN=true MLFLOW_TEST_SERVER=python MLFLOW_TEST_MLFLOW=$(CACHE)/python3/bin/mlflow \
+	  $(GENTLY) Rscript testthat.R
 
-check-r: build r ## R CMD check of the R package; packages that Debian lacks stand in Enhances
+# Packages that Debian lacks stand in Enhances. The check itself fails on errors only; the last line speaks of warnings and
+# notes too. It runs the tests that test-r runs, but for lintr's, which is given sources.
+check-r: build r ## R CMD check --as-cran of the R package, with its tests, examples and vignettes
 	@rm -rf $(CACHE)/check && mkdir -p $(CACHE)/check
-	cd $(CACHE)/check && MLFLOW_BIN=$(WEIR_BIN) R CMD build $(CURDIR)/r >build.log
-	cd $(CACHE)/check && MLFLOW_BIN=$(WEIR_BIN) _R_CHECK_CRAN_INCOMING_=false _R_CHECK_SYSTEM_CLOCK_=0 \
-	  _R_CHECK_PACKAGE_DEPENDS_IGNORE_MISSING_ENHANCES_=true R CMD check --as-cran --no-manual mlflow_*.tar.gz
+	cd $(CACHE)/check && MLFLOW_BIN=$(WEIR_BIN) R CMD build $(CURDIR)/r >build.log 2>&1 || { cat build.log >&2; exit 1; }
+	cd $(CACHE)/check && MLFLOW_BIN=$(WEIR_BIN) NOT_CRAN=true _R_CHECK_CRAN_INCOMING_=false _R_CHECK_SYSTEM_CLOCK_=0 \
+	  _R_CHECK_TESTS_NLINES_=0 _R_CHECK_PACKAGE_DEPENDS_IGNORE_MISSING_ENHANCES_=true R CMD check --as-cran --no-manual mlflow_*.tar.gz
+	@grep -qx 'Status: OK' $(CACHE)/check/mlflow.Rcheck/00check.log || { echo "R CMD check has warnings or notes" >&2; exit 1; }
+
+lint-r: r ## lintr
+	cd r/tests && NOT_CRAN=true $(GENTLY) Rscript -e 'testthat::test_dir("testthat", filter = "^lint$$", package = "mlflow", load_package = "installed")'
+
+# Elsewhere pkgdown asks for the package's page on CRAN, which has another package of this name.
+site-r: r ## the R package's pages with Debian's r-cran-pkgdown, into .cache/site
+	@mkdir -p $(CACHE)
+	@$(call install_debs,$(DEB_R) r-cran-pkgdown)
+	@rm -rf $(CACHE)/site-src && cp -r r $(CACHE)/site-src
+	MLFLOW_BIN=$(WEIR_BIN) Rscript -e 'options(pkgdown.internet = FALSE)' -e 'pkgdown::build_site("$(CACHE)/site-src",' \
+	  -e 'override = list(destination = "$(CACHE)/site"), preview = FALSE, install = FALSE, new_process = FALSE, devel = FALSE)'
+	@rm -rf $(CACHE)/site-src
 
 test-web: web/node_modules/.done
 	cd web && npm run --silent typecheck && npm run --silent lint && npm test --silent

@@ -57,7 +57,9 @@ spool_dir <- function() {
   dirs <- spool_dirs()
   for (dir in dirs) {
     if (!can_write(dir)) next
-    if (dir != dirs[[1L]]) inform_once(dir, paste0("Cannot write to ", dirs[[1L]], ": metrics and runs that wait for their server lie in ", dir))
+    if (dir != dirs[[1L]]) {
+      inform_once(dir, paste0("Cannot write to ", dirs[[1L]], ": metrics and runs that wait for their server lie in ", dir))
+    }
     return(dir)
   }
   mlflow_abort(

@@ -14,7 +14,7 @@ left_behind <- function() {
   if (.Platform$OS.type == "windows") return(character())
   all <- suppressWarnings(system2("ps", c("-eo", "pid,args"), stdout = TRUE))
   mine <- grep(basename(tempdir()), all, value = TRUE, fixed = TRUE)
-  mine <- grep("weir|Rscript|exec/R ", mine, value = TRUE)
+  mine <- grep("weir|Rscript|exec/R |mlflow server", mine, value = TRUE)
   mine[as.integer(sub("^ *([0-9]+) .*$", "\\1", mine)) != Sys.getpid()]
 }
 while (length(left <- left_behind()) && Sys.time() < until) Sys.sleep(0.2)

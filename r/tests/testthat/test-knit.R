@@ -6,7 +6,8 @@ test_that("a document shows runs as a small table with a link, and no noise", {
   writeLines(c(
     "```{r}", "run <- mlflow_start_run(run_name = 'a|b')", "invisible(mlflow_log_param('depth', 3))",
     "invisible(mlflow_log_metric('rmse', 0.123456789))", "mlflow_end_run()", "mlflow_get_experiment()", "```",
-    "```{r, results='hide'}", paste0("mlflow_set_experiment('", new_name(), "')"), "mlflow_log_text('x', 'a.txt', run_id = run$run_id)", "```"
+    "```{r, results='hide'}", paste0("mlflow_set_experiment('", new_name(), "')"),
+    "mlflow_log_text('x', 'a.txt', run_id = run$run_id)", "```"
   ), input)
   output <- tempfile(fileext = ".md")
   env <- new.env(parent = asNamespace("mlflow"))
