@@ -59,7 +59,7 @@ read_model_input <- function(path, content_type = NULL, json_format = NULL) {
   }
   if (content_type != "json") mlflow_abort("Unsupported input file format.")
   text <- paste(readLines(from, warn = FALSE), collapse = "\n")
-  data_from_json(jsonlite::fromJSON(text, simplifyVector = TRUE), json_format)
+  data_from_json(text, json_format)
 }
 
 # The data of a request's body; what mlflow_export_plumber() writes calls it.
@@ -71,7 +71,8 @@ read_model_text <- function(text, content_type = "json") {
 }
 
 # MLflow's JSON inputs, wrapped or bare.
-data_from_json <- function(body, json_format = NULL) {
+data_from_json <- function(text, json_format = NULL) {
+  body <- jsonlite::fromJSON(text, simplifyVector = TRUE)
   known <- c("dataframe_split", "dataframe_records", "instances", "inputs")
   wrapper <- intersect(known, names(body))
   if (length(wrapper) > 1L) {
@@ -80,10 +81,10 @@ data_from_json <- function(body, json_format = NULL) {
     )
   }
   if (length(wrapper)) {
-    if (wrapper == "dataframe_split") return(data_from_split(body$dataframe_split))
+    if (wrapper == "dataframe_split") return(data_from_split(json_parse(text)$dataframe_split))
     body <- body[[wrapper]]
   } else if (identical(json_format, "split") || (is.list(body) && all(c("columns", "data") %in% names(body)))) {
-    return(data_from_split(body))
+    return(data_from_split(json_parse(text)))
   }
   if (is.data.frame(body)) return(body)
   if (is.list(body) && !is.null(names(body))) {
@@ -93,22 +94,17 @@ data_from_json <- function(body, json_format = NULL) {
   data.frame(x = unlist(body))
 }
 
+# `split` is as it stands in the JSON: a matrix made of rows that mix numbers and text would be text.
 data_from_split <- function(split) {
-  rows <- split$data
   columns <- unlist(split$columns)
-  if (is.matrix(rows)) {
-    out <- as.data.frame(rows, stringsAsFactors = FALSE)
-  } else {
-    # Rows of mixed types arrive as a list of rows; short ones are padded.
-    width <- max(lengths(rows), length(columns))
-    out <- as.data.frame(lapply(stats::setNames(nm = seq_len(width)), function(i) {
-      cells <- lapply(rows, function(r) if (length(r) >= i && !is.null(r[[i]])) r[[i]] else NA)
-      unlist(cells)
-    }), optional = TRUE, stringsAsFactors = FALSE)
-  }
-  # A row that mixes numbers and text was read as text.
-  out[] <- lapply(out, function(x) if (is.character(x)) utils::type.convert(x, as.is = TRUE) else x)
-  names(out) <- columns %||% names(out)
+  # Short rows are padded.
+  width <- max(0L, lengths(split$data), length(columns))
+  out <- lapply(seq_len(width), function(i) {
+    cells <- lapply(split$data, function(row) if (length(row) >= i && !is.null(row[[i]])) row[[i]] else NA)
+    if (all(lengths(cells) == 1L)) unlist(cells) else I(cells)
+  })
+  names(out) <- if (length(columns) == width) columns else make.unique(c(columns, paste0("V", seq_len(width)))[seq_len(width)])
+  out <- as.data.frame(lapply(out, function(x) if (is.null(x)) logical() else x), optional = TRUE, stringsAsFactors = FALSE)
   if (!is.null(split$index)) rownames(out) <- make.unique(as.character(unlist(split$index)))
   out
 }

@@ -33,9 +33,13 @@ test_that("every input format is read", {
 })
 
 test_that("rows of mixed types keep them, short rows are padded", {
-  body <- jsonlite::fromJSON('{"columns":["a","b"],"data":[[1,"x"],[2]]}')
-  expect_equal(data_from_json(body), data.frame(a = 1:2, b = c("x", NA)), ignore_attr = TRUE)
-  expect_error(data_from_json(list(inputs = 1, instances = 2)), "exactly one of")
+  expect_equal(data_from_json('{"columns":["a","b"],"data":[[1,"x"],[2]]}'), data.frame(a = 1:2, b = c("x", NA)))
+  # What stands in quotes is text, also where it looks like a number.
+  got <- data_from_json('{"dataframe_split":{"columns":["id","n","b"],"data":[["007",1,true],["008",2.5,null]]}}')
+  expect_equal(got, data.frame(id = c("007", "008"), n = c(1, 2.5), b = c(TRUE, NA)))
+  expect_equal(dim(data_from_json('{"columns":["a","b"],"data":[]}')), c(0L, 2L))
+  expect_equal(rownames(data_from_json('{"columns":["a"],"index":["u","v"],"data":[[1],[2]]}')), c("u", "v"))
+  expect_error(data_from_json('{"inputs":1,"instances":2}'), "exactly one of")
 })
 
 test_that("predictions are written as JSON", {
