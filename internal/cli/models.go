@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -161,38 +160,36 @@ func (a *app) runEndpoint(ctx context.Context, s *serving) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(s.host, strconv.Itoa(s.port)))
+	listener, err := server.Listen(ctx, s.host, s.port)
 	if err != nil {
-		return fmt.Errorf("listen on port %d of %s: %w", s.port, s.host, err)
+		return err
 	}
 	e, err := endpoint.New(ctx, c)
 	if err != nil {
 		listener.Close()
 		return err
 	}
-	var bye farewell
-	h := &http.Server{
-		Handler: bye.wrap(e.Handler()), ConnState: bye.connState, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+	front := server.NewFront(&http.Server{
+		Handler: e.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
-	}
+	}, listener)
 	served := make(chan error, 1)
-	go func() { served <- h.Serve(listener) }()
+	go func() { served <- front.Serve() }()
 	err = e.Ready(ctx)
 	if err == nil {
 		fmt.Fprintf(a.Stderr, "%s: %s is served by R, listening on http://%s\n", a.name, s.uri, listener.Addr())
 		select {
 		case err = <-served:
 		case <-ctx.Done():
-			bye.wait()
 		}
 	} else if ctx.Err() != nil {
 		err = nil // stopped while it was starting
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), server.ShutdownWait)
 	defer cancel()
-	// A shutdown that runs out of time ends connections; Close then ends what R still computes.
-	if h.Shutdown(stop) != nil {
-		h.Close()
+	// A stop that runs out of time ends connections; Close then ends what R still computes.
+	if front.Stop(stop) != nil {
+		slog.Warn("some requests did not finish in time")
 	}
 	return errors.Join(err, e.Close(stop))
 }

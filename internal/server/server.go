@@ -95,8 +95,8 @@ func open(ctx context.Context, config Config) (s *Server, err error) {
 			return s, err
 		}
 	}
-	if s.listener, err = net.Listen("tcp", net.JoinHostPort(config.host(), strconv.Itoa(config.Port))); err != nil {
-		return s, fmt.Errorf("listen on port %d of %s: %w", config.Port, config.host(), err)
+	if s.listener, err = Listen(ctx, config.host(), config.Port); err != nil {
+		return s, err
 	}
 	if err := s.build(ctx); err != nil {
 		return s, err
@@ -168,14 +168,13 @@ func (s *Server) serve(ctx context.Context, ready func(Ready) error) error {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
-	served := make(chan error, 1)
-	if s.tls == nil {
-		go func() { served <- server.Serve(s.listener) }()
-	} else {
+	if s.tls != nil {
 		server.TLSConfig = &tls.Config{GetCertificate: s.tls.get, MinVersion: tls.VersionTLS12}
 		defer s.tls.reloadOnHangup()()
-		go func() { served <- server.ServeTLS(s.listener, "", "") }()
 	}
+	front := NewFront(server, s.listener)
+	served := make(chan error, 1)
+	go func() { served <- front.Serve() }()
 
 	var unused <-chan struct{}
 	if s.leases != nil {
@@ -205,9 +204,8 @@ func (s *Server) serve(ctx context.Context, ready func(Ready) error) error {
 	close(s.stopping)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShutdownWait)
 	defer cancel()
-	if err := server.Shutdown(stop); err != nil {
+	if err := front.Stop(stop); err != nil {
 		slog.Warn("some requests did not finish in time", "error", err)
-		server.Close()
 	}
 	return nil
 }
