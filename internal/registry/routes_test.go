@@ -67,6 +67,7 @@ func TestRoutesAnswerAsClientsExpect(t *testing.T) {
 			{"GET", "registered-models/get-latest-versions?name=m&stages=None&stages=Staging", "", 200, "={}"},
 			{"POST", "registered-models/search", `{"filter":"name = 'm'","max_results":"10"}`, 200, `{"registered_models":[{"name":"m"`},
 			{"GET", "registered-models/search?filter=name+ilike+%27M%27&order_by=name+ASC", "", 200, `"latest_versions":[{`},
+			{"GET", "registered-models/list?max_results=1", "", 200, `{"registered_models":[{"name":"m"`},
 			{"GET", "registered-models/search?max_results=1001", "", 400, "Invalid value 1001 for parameter 'max_results' supplied"},
 			{"POST", "model-versions/search", `{"filter":"name='m'"}`, 200, `"aliases":["champion"]`},
 			{"POST", "registered-models/set-tag", `{"name":"m","key":"a","value":"b"}`, 200, "={}"},

@@ -79,6 +79,7 @@ func (s *Store) Mount(rt *api.Router) {
 	api.Handle(rt, "PATCH mlflow/registered-models/update", api.Edit(byName), s.UpdateRegisteredModel)
 	api.Handle(rt, "DELETE mlflow/registered-models/delete", api.Delete(byName), s.DeleteRegisteredModel)
 	api.Handle(rt, "GET|POST mlflow/registered-models/search", api.List(kind), s.SearchRegisteredModels)
+	api.Handle(rt, "GET mlflow/registered-models/list", api.List(kind), s.SearchRegisteredModels) // clients of MLflow 1
 	api.Handle(rt, "GET|POST mlflow/registered-models/get-latest-versions", api.Read(byName), s.GetLatestVersions)
 	api.Handle(rt, "POST mlflow/registered-models/set-tag", api.Edit(byName), s.SetRegisteredModelTag)
 	api.Handle(rt, "DELETE mlflow/registered-models/delete-tag", api.Edit(byName), s.DeleteRegisteredModelTag)

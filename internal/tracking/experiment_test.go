@@ -195,6 +195,10 @@ func TestExperimentsAreSearchedSortedAndPaged(t *testing.T) {
 				}
 			}
 		}
+		// Clients of MLflow 1 list with a GET.
+		if got := ok[mlflow.SearchExperimentsResponse](s, "GET", "experiments/list", "view_type=ALL&max_results=1"); len(got.Experiments) != 1 || got.NextPageToken == "" {
+			t.Errorf("experiments/list: %+v", got)
+		}
 		if _, body := s.send("POST", "experiments/search", `{"filter":"name = 'nobody'","max_results":"10"}`); body != "{}" {
 			t.Errorf("no result is %s", body)
 		}

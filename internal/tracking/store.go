@@ -103,6 +103,7 @@ func (s *Store) Mount(rt *api.Router) {
 
 	api.Handle(rt, "POST mlflow/experiments/create", api.Create("experiment"), s.CreateExperiment)
 	api.Handle(rt, "GET|POST mlflow/experiments/search", api.List("experiment"), s.SearchExperiments)
+	api.Handle(rt, "GET mlflow/experiments/list", api.List("experiment"), s.SearchExperiments) // clients of MLflow 1
 	api.Handle(rt, "GET mlflow/experiments/get", api.Read(experiment), s.GetExperiment)
 	api.Handle(rt, "GET mlflow/experiments/get-by-name", api.List("experiment"), s.GetExperimentByName)
 	api.Handle(rt, "POST mlflow/experiments/delete", api.Delete(experiment), s.DeleteExperiment)
