@@ -97,6 +97,11 @@ export function artifactUrl(runId: string, path: string): string {
   return urlOf("get-artifact", { path, run_id: runId });
 }
 
+/** Where a file of a model version is downloaded from, wherever the version's source is. */
+export function versionFileUrl(name: string, version: string, path: string): string {
+  return urlOf("model-versions/get-artifact", { path, name, version });
+}
+
 /** Where a folder of a run, or with an empty path all of its files, is downloaded from as one zip file. */
 export function archiveUrl(runId: string, path: string): string {
   return urlOf(`${ours}artifacts/archive`, { run_id: runId, path, format: "zip" });

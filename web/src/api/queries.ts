@@ -174,6 +174,19 @@ export const artifactsQuery = (runId: string, path: string) =>
     staleTime: 10_000,
   });
 
+/** The files of a logged model, at its root. */
+export const loggedModelFilesQuery = (modelId: string) =>
+  queryOptions({
+    queryKey: ["logged-model-files", modelId],
+    queryFn: async ({ signal }) =>
+      await get<ListArtifactsResponse>(
+        `logged-models/${modelId}/artifacts/directories`,
+        {},
+        signal,
+      ),
+    staleTime: 10_000,
+  });
+
 export const modelsQuery = () =>
   queryOptions({
     queryKey: ["models"],

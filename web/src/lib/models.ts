@@ -20,6 +20,16 @@ export function pathInRun(version: ModelVersion): string | undefined {
     : source.slice(at + run_id.length + "/artifacts/".length + 1).replace(/\/$/, "");
 }
 
+/** The logged model that a version's files are; Python's MLflow 3 registers those. */
+export function loggedModelOf({ source }: ModelVersion): string | undefined {
+  return /(?:^models:\/+|\/models\/)(m-[0-9a-f]{32})(?:\/artifacts)?\/?$/.exec(source)?.[1];
+}
+
+/** Whether R can load a model: Python alone reads its own flavors. */
+export const loadsInR = (flavors: string[]) =>
+  flavors.length === 0 ||
+  flavors.some((f) => ["crate", "rds", "xgboost", "lightgbm", "keras", "h2o"].includes(f));
+
 export interface Field {
   name: string;
   type: string;

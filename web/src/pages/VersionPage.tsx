@@ -1,17 +1,25 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { artifactUrl, readText } from "../api/client";
-import { artifactsQuery, modelQuery, versionsQuery } from "../api/queries";
+import { artifactUrl, readText, versionFileUrl } from "../api/client";
+import { artifactsQuery, loggedModelFilesQuery, modelQuery, versionsQuery } from "../api/queries";
 import type { ModelVersion } from "../api/types.gen";
-import { aliasesOf, type Field, flavorsOf, pathInRun, signatureOf } from "../lib/models";
+import {
+  aliasesOf,
+  type Field,
+  flavorsOf,
+  loadsInR,
+  loggedModelOf,
+  pathInRun,
+  signatureOf,
+} from "../lib/models";
 import { loadModelSnippets } from "../lib/snippets";
 import { CodeTabs, serverUrl } from "../ui/CodeTabs";
 import { Ago, Chip, Copy, Facts, PageHead, Section, useNow } from "../ui/Page";
 import { EmptyState, ErrorState, Loading } from "../ui/states";
 import css from "./VersionPage.module.css";
 
-/** The MLmodel file of a version, when it lies among its run's artifacts: looked for before it is asked for. */
+/** The MLmodel file of a version, among its run's artifacts or its logged model's: looked for before it is asked for. */
 function useMlmodel(version: ModelVersion | undefined) {
   const runId = version?.run_id ?? "";
   const folder = version ? pathInRun(version) : undefined;
@@ -19,14 +27,24 @@ function useMlmodel(version: ModelVersion | undefined) {
     ...artifactsQuery(runId, folder ?? ""),
     enabled: runId !== "" && folder !== undefined,
   });
+  const modelId = (version && loggedModelOf(version)) ?? "";
+  const files = useQuery({ ...loggedModelFilesQuery(modelId), enabled: modelId !== "" });
   const path = folder ? `${folder}/MLmodel` : "MLmodel";
-  const there = list.data?.files?.some((file) => file.path === path) ?? false;
-  return useQuery({
-    queryKey: ["mlmodel", runId, path],
+  const found = modelId ? files : list;
+  const there =
+    found.data?.files?.some((file) => file.path === (modelId ? "MLmodel" : path)) ?? false;
+  const url = !version
+    ? ""
+    : modelId
+      ? versionFileUrl(version.name, version.version, "MLmodel")
+      : artifactUrl(runId, path);
+  const text = useQuery({
+    queryKey: ["mlmodel", url],
     enabled: there,
-    queryFn: async ({ signal }) => (await readText(artifactUrl(runId, path), 1 << 18, signal)).text,
+    queryFn: async ({ signal }) => (await readText(url, 1 << 18, signal)).text,
     staleTime: 60_000,
   });
+  return { data: text.data, loading: found.isFetching || text.isFetching };
 }
 
 function Fields({ title, fields }: { title: string; fields: Field[] }) {
@@ -68,6 +86,11 @@ export function VersionPage() {
   const signature = mlmodel.data ? signatureOf(mlmodel.data) : undefined;
   const flavors = mlmodel.data ? flavorsOf(mlmodel.data) : [];
   const folder = version ? pathInRun(version) : undefined;
+  const { R, ...others } = loadModelSnippets(
+    serverUrl(),
+    aliases[0] ? `models:/${name}@${aliases[0]}` : `models:/${name}/${number}`,
+  );
+  const code: Record<string, string> = loadsInR(flavors) && R ? { R, ...others } : others;
 
   const facts = (v: ModelVersion): [string, ReactNode][] => [
     ["Status", v.status === "READY" ? "Ready" : v.status_message || v.status],
@@ -134,21 +157,17 @@ export function VersionPage() {
                   </>
                 ) : (
                   <p className="muted">
-                    {mlmodel.isFetching
-                      ? "Loading"
-                      : "This version was logged without a signature."}
+                    {mlmodel.data
+                      ? "This version was logged without a signature."
+                      : mlmodel.loading
+                        ? "Loading"
+                        : "The MLmodel file, which holds the signature, is not within reach of this page."}
                   </p>
                 )}
               </div>
             </Section>
             <div className={css.stack}>
-              <CodeTabs
-                title="Use this version"
-                code={loadModelSnippets(
-                  serverUrl(),
-                  aliases[0] ? `models:/${name}@${aliases[0]}` : `models:/${name}/${number}`,
-                )}
-              />
+              <CodeTabs title="Use this version" code={code} />
               <Section
                 title="Source"
                 aside={<Copy text={version.source} label="Copy the source" />}

@@ -121,7 +121,30 @@ describe("models", () => {
     });
     open("/models/price/versions/2");
     expect(await screen.findByText(/mlflow_load_model\("models:\/price@champion"\)/)).toBeTruthy();
-    expect(screen.getByTestId("signature").textContent).toContain("without a signature");
+    expect(await screen.findByText(/not within reach/)).toBeTruthy();
+  });
+
+  it("reads the signature of a version that is a logged model, and offers no R for Python's own", async () => {
+    const id = `m-${"0123456789abcdef".repeat(2)}`;
+    const inputs = '[{"type": "double", "name": "carat", "required": true}]';
+    const calls = serve({
+      "registered-models/get": () => ({ registered_model: model }),
+      "model-versions/search": () => ({
+        model_versions: [{ ...version(2), source: `models:/${id}` }],
+      }),
+      [`logged-models/${id}/artifacts/directories`]: () => ({
+        root_uri: "x",
+        files: [{ path: "MLmodel", is_dir: false, file_size: 9 }],
+      }),
+      "/model-versions/get-artifact": () => ({
+        text: `flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n  sklearn:\n    code: x\nsignature:\n  inputs: '${inputs}'\n`,
+      }),
+    });
+    open("/models/price/versions/2");
+    expect(await screen.findByText("carat")).toBeTruthy();
+    expect(screen.getByText(/mlflow\.pyfunc\.load_model/)).toBeTruthy();
+    expect(screen.queryByText("R")).toBeNull();
+    expect(calls.filter((call) => call.path === "artifacts/list")).toEqual([]);
   });
 });
 

@@ -13,7 +13,7 @@ export interface Call {
   body: Record<string, unknown>;
 }
 
-/** What the server answers to a call: a body, or a refusal. */
+/** What the server answers to a call: a body, a file's text, or a refusal. */
 export type Answer = object | { status: number; error_code: string; message: string };
 
 /** Answers requests by the end of their path; one that no answer is given for fails the test. */
@@ -31,6 +31,7 @@ export function serve(answers: Record<string, (call: Call) => Answer>): Call[] {
     const answer = answers[path];
     if (!answer) throw new Error(`no answer for ${path}`);
     const found = answer(call);
+    if ("text" in found) return new Response(String(found.text));
     const status = "status" in found && "error_code" in found ? Number(found.status) : 200;
     return new Response(JSON.stringify(found), { status });
   });

@@ -9,7 +9,8 @@ export const serverUrl = () => new URL(".", document.baseURI).href.replace(/\/$/
 /** The same deed in several languages, to be copied. */
 export function CodeTabs({ title, code }: { title: string; code: Record<string, string> }) {
   const languages = Object.keys(code);
-  const [language, setLanguage] = useState(languages[0] ?? "");
+  const [chosen, setLanguage] = useState(languages[0] ?? "");
+  const language = chosen in code ? chosen : (languages[0] ?? "");
   const text = code[language] ?? "";
   return (
     <Section
