@@ -459,7 +459,7 @@ func typeName(value any) string {
 	case map[string]any:
 		return "dict"
 	case json.Number:
-		if strings.ContainsAny(v.String(), ".eE") {
+		if strings.ContainsAny(v.String(), ".eENI") { // N and I: NaN and Infinity
 			return "float"
 		}
 		return "int"

@@ -72,6 +72,10 @@ func TestDecodeReadsWhatClientsSend(t *testing.T) {
 			mlflow.LogMetricRequest{RunID: "r", Key: "k", Value: 1, Timestamp: 1},
 		},
 		{
+			"Python's NaN", "\ufeff" + `{"run_id":"r","key":"k","value":NaN,"timestamp":1}`, // behind the mark of Windows
+			mlflow.LogMetricRequest{RunID: "r", Key: "k", Value: mlflow.Float(math.NaN()), Timestamp: 1},
+		},
+		{
 			"the greatest int64", `{"run_id":"r","key":"k","value":0,"timestamp":9223372036854775807}`,
 			mlflow.LogMetricRequest{RunID: "r", Key: "k", Timestamp: math.MaxInt64},
 		},
@@ -100,6 +104,8 @@ func TestDecodeNamesTheFirstFault(t *testing.T) {
 		{"camel case of a required field", `{"runId":"r"}`, "Missing value for required parameter 'run_id'." + docs},
 		{"a number for a text", `{"run_id":31}`, "Invalid value 31 for parameter 'run_id' supplied:  Hint: Value was of type 'int'." + docs},
 		{"a float for a text", `{"run_id":9.0}`, "Invalid value 9.0 for parameter 'run_id' supplied:  Hint: Value was of type 'float'." + docs},
+		{"NaN for a text", `{"run_id":NaN}`, "Invalid value NaN for parameter 'run_id' supplied:  Hint: Value was of type 'float'." + docs},
+		{"Infinity for a whole number", `{"run_id":"r","metrics":[{"key":"k","value":1,"timestamp":-Infinity}]}`, "Invalid value -Infinity for parameter 'metrics[0].timestamp' supplied:  Hint: Value was of type 'float'." + docs},
 		{"a text for a list", `{"run_id":"r","metrics":"foo"}`, `Invalid value "foo" for parameter 'metrics' supplied:  Hint: Value was of type 'str'.` + docs},
 		{"missing in a list", `{"run_id":"r","metrics":[{"key":"k","value":1}]}`, "Missing value for required parameter 'metrics[0].timestamp'." + docs},
 		{"a fraction for a whole number", `{"run_id":"r","metrics":[{"key":"k","value":1,"timestamp":1.5}]}`, "Invalid value 1.5 for parameter 'metrics[0].timestamp' supplied:  Hint: Value was of type 'float'." + docs},
@@ -133,6 +139,9 @@ func TestDecodeReadsQueries(t *testing.T) {
 	want := &mlflow.SearchRegisteredModelsRequest{Filter: "a = 1", OrderBy: []string{"x", "y DESC"}, MaxResults: mlflow.Some(int64(25))}
 	if diff := cmp.Diff(want, got()); diff != "" {
 		t.Error(diff)
+	}
+	if status, e := call("?filter=first&filter=second", ""); status != 200 || got().Filter != "first" {
+		t.Errorf("of a repeated key: %d %+v, %+v", status, e, got())
 	}
 	if status, e := call("?max_results=x", ""); status != 400 || !strings.Contains(e.Message, "'max_results'") {
 		t.Errorf("max_results=x: %d %s", status, e.Message)

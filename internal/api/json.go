@@ -9,7 +9,7 @@ import (
 )
 
 // parseJSON reads one JSON value, as encoding/json reads it into an any with its numbers as json.Number; false when the text
-// is no JSON. The library copies the text before it reads it, which of a large body is as much memory again. checkText has
+// is no JSON. Besides JSON's numbers it reads NaN, Infinity and -Infinity, as Python's json writes them. The library copies the text before it reads it, which of a large body is as much memory again. checkText has
 // bounded the depth, and utf8.Valid has looked at the bytes.
 func parseJSON(text []byte) (any, bool) {
 	p := jsonParser{b: text}
@@ -143,6 +143,9 @@ func (p *jsonParser) number() (any, bool) {
 		return true
 	}
 	take("-")
+	if p.word("Infinity") || p.i == start && p.word("NaN") {
+		return json.Number(p.b[start:p.i]), true
+	}
 	if !take("0") && !digits() {
 		return nil, false
 	}

@@ -33,6 +33,9 @@ const keptBuffer = 1 << 20
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
+// byteOrderMark is what some programs on Windows begin UTF-8 with.
+var byteOrderMark = []byte("\ufeff")
+
 // readRequest fills dst from the query of a GET or the JSON body of anything else, and from the path's values.
 // scan, which may be nil, may read the body first; sum gets to see a body that is read whole. held takes what the request
 // needs of the process's memory.
@@ -49,6 +52,9 @@ func readRequest(r *http.Request, limit int64, held *claim, d *decoder, dst refl
 		if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
 			return err
 		}
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "the request body has Content-Encoding %s, which this server does not read; send it uncompressed", Quote(coding))
 	}
 	buf := buffers.Get().(*bytes.Buffer)
 	defer func() {
@@ -75,14 +81,15 @@ func readRequest(r *http.Request, limit int64, held *claim, d *decoder, dst refl
 		return err
 	}
 	sum(buf.Bytes())
-	values, err := checkBody(buf.Bytes())
+	text := bytes.TrimPrefix(buf.Bytes(), byteOrderMark)
+	values, err := checkBody(text)
 	if err != nil {
 		return err
 	}
 	if err := held.build(r.Context(), values); err != nil {
 		return err
 	}
-	object, err := parseObject(buf.Bytes())
+	object, err := parseObject(text)
 	if err != nil {
 		return err
 	}

@@ -134,6 +134,10 @@ func TestRouterChecksContentType(t *testing.T) {
 	if !strings.Contains(w.Body.String(), "Bad Request. Content-Type header is missing.") {
 		t.Error(w.Body)
 	}
+	w = get(rt, "POST", "/api/2.0/mlflow/experiments/search", "Content-Type", "application/json", "Content-Encoding", "gzip")
+	if w.Code != 400 || !strings.Contains(w.Body.String(), `Content-Encoding \"gzip\"`) {
+		t.Errorf("a compressed body: %d %s", w.Code, w.Body)
+	}
 }
 
 func TestRouterRefusesARouteWithoutPermission(t *testing.T) {
