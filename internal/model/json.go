@@ -193,7 +193,7 @@ func (p *parser) finish() (*Input, error) {
 		in.Columns[0].Name = "V1"
 	}
 	if in.Shape != Frame {
-		return in, nil
+		return in, p.sig.takes(in.Shape)
 	}
 	if in.Rows == 0 && len(in.Columns) == 0 && p.sig != nil && !p.sig.Tensor { // an empty list of records names no columns
 		for i := range p.sig.Inputs {

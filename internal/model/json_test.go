@@ -100,6 +100,36 @@ func TestWrongBodiesAreNamed(t *testing.T) {
 	}
 }
 
+// A signature's columns are checked whatever form the input has.
+func TestOnlyRowsFitASignatureOfColumns(t *testing.T) {
+	t.Parallel()
+	columns, err := ParseSignature(`[{"type":"double","name":"x"},{"type":"double","name":"y"}]`, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tensor, err := ParseSignature(`[{"type":"tensor","tensor-spec":{"dtype":"float64","shape":[-1]}}]`, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for body, want := range map[string]string{
+		`{"inputs": {"x": [1, 2], "y": [1]}}`: "not equally long",
+		`{"inputs": {"x": 1, "y": [1, 2]}}`:   "not equally long",
+		`{"inputs": [1, 2]}`:                  "a list of values; the model takes rows of 2 columns",
+		`{"instances": 5}`:                    "a list of values",
+	} {
+		for _, bare := range []bool{false, true} {
+			if _, err := ParseJSON([]byte(body), columns, bare); mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue || !strings.Contains(fmt.Sprint(err), want) {
+				t.Errorf("%s: %v, want %q", body, err, want)
+			}
+		}
+		for _, s := range []*Signature{nil, tensor} {
+			if _, err := ParseJSON([]byte(body), s, false); err != nil {
+				t.Errorf("%s without columns: %v", body, err)
+			}
+		}
+	}
+}
+
 func FuzzParseJSON(f *testing.F) {
 	for _, s := range []string{
 		`{"dataframe_split": {"columns": ["x", "y"], "data": [[1, "a"], [2.5, null]]}}`, `[{"x": 1}, {"y": "b"}]`,

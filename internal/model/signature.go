@@ -94,6 +94,17 @@ func parseSpecs(which, text string) (specs []ColSpec, tensor bool, err error) {
 
 func (s *Signature) named() bool { return len(s.Inputs) > 0 && s.Inputs[0].Name != "" }
 
+// takes refuses what is no data frame where the signature has columns: nothing else of it would be checked.
+func (s *Signature) takes(shape Shape) error {
+	switch {
+	case s == nil || s.Tensor || len(s.Inputs) == 0:
+		return nil
+	case shape == Named:
+		return frame.Refuse("the columns are not equally long; the model takes rows of %d columns", len(s.Inputs))
+	}
+	return frame.Refuse("the input is a list of values; the model takes rows of %d columns", len(s.Inputs))
+}
+
 // apply checks a data frame against the signature: it gives the columns in the signature's order with its types, drops
 // columns that it does not know, and says what is wrong with which column in which row (counted from 1).
 func (s *Signature) apply(columns []*Column, haveNames bool) ([]*Column, error) {
