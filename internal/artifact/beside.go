@@ -107,6 +107,13 @@ func (s *Store) keyOfOwner(uri string) (string, error) {
 	return join(besidePrefix, key), nil
 }
 
+// Holds says whether the files at the artifact URI of a run, a logged model or a model version lie below the root, where a
+// copy of it takes them along.
+func (s *Store) Holds(uri string) bool {
+	key, err := s.keyOfOwner(uri)
+	return err == nil && !isBeside(key)
+}
+
 // at gives the bucket that holds a key, and the key in it.
 func (s *Store) at(key string) (bucket, string) {
 	if rest, found := strings.CutPrefix(key, besidePrefix+"/"); found && s.beside != nil {

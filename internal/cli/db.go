@@ -137,7 +137,8 @@ func (a *app) dbBackup() *cobra.Command {
 		Long: `Copies a store into a new folder while servers write to it. The database is that of one moment: what was acknowledged
 before is in it, and a request is in it whole or not at all. The copy is a SQLite database also where the store is on
 PostgreSQL, and is checked after it was made, as ` + "`weir db check`" + ` does. With --artifacts the files follow, each compared
-with its SHA-256. The folder has its name only when all of it is on disk.
+with its SHA-256. The folder has its name only when all of it is on disk. Artifacts in places that are not the server's
+own, such as a folder or bucket that clients write to, are not in it; the places are named.
 
 When something was found that is wrong with the store, the backup is made all the same, and the exit code is 1.`,
 		Example: "  weir db backup --backend-store-uri postgresql://weir@db/weir --artifacts-destination s3://team/weir --artifacts /backup/monday",
@@ -159,6 +160,9 @@ When something was found that is wrong with the store, the backup is made all th
 				a.printFaults(m.Findings)
 				_, err = fmt.Fprintf(a.Stdout, "backed up %s to %s in %v: %s, %s, %s; database %s%s\n", m.Store, args[0], time.Since(began).Round(time.Millisecond),
 					count(m.Experiments, "experiment"), count(m.Runs, "run"), count(m.Points, "point"), byteText(m.Bytes), filesOf(m))
+				for _, e := range m.Elsewhere {
+					fmt.Fprintf(a.Stdout, "not in the backup: artifacts at %s, of %d runs, models or versions; they are not the server's own\n", e.Place, e.Of)
+				}
 			}
 			if err == nil && len(m.Findings) > 0 {
 				return exitError(1)

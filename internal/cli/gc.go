@@ -60,7 +60,7 @@ what was left. What a version of a registered model has its files in stays, unle
 			}
 			report, err := server.GC(cmd.Context(), o)
 			if report != nil {
-				if werr := a.printGC(report); werr != nil {
+				if werr := a.printGC(report, o.Config.DefaultArtifactRoot != ""); werr != nil {
 					return werr
 				}
 			}
@@ -132,7 +132,8 @@ func ageOf(text string) (time.Duration, error) {
 	return total, nil
 }
 
-func (a *app) printGC(r *server.GCReport) error {
+// printGC prints a report. KnowsRoot says that gc was told of a default artifact root.
+func (a *app) printGC(r *server.GCReport, knowsRoot bool) error {
 	if a.asJSON {
 		return writeJSON(a.Stdout, r, 2)
 	}
@@ -141,6 +142,9 @@ func (a *app) printGC(r *server.GCReport) error {
 	}
 	for _, k := range r.Left {
 		fmt.Fprintf(a.Stdout, "files left: %s %s: %s\n", k.Kind, k.ID, k.Why)
+	}
+	if len(r.Left) > 0 && !knowsRoot {
+		fmt.Fprintln(a.Stdout, "note: files in a folder that the server has as --default-artifact-root go when gc is told it too")
 	}
 	verb := "removed"
 	if r.DryRun {

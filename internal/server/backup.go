@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weir-ml/weir/internal/artifact"
 	"github.com/weir-ml/weir/internal/sqldb"
 )
 
@@ -37,6 +38,8 @@ type BackupManifest struct {
 	HasArtifacts bool            `json:"has_artifacts"`
 	Files        int64           `json:"files"`
 	FileBytes    int64           `json:"file_bytes"`
+	// Elsewhere is what a backup with artifacts does not hold: they are not in the server's artifact root.
+	Elsewhere []ArtifactsElsewhere `json:"elsewhere,omitempty"`
 	// Findings are what is wrong with the store that was backed up, and so with the backup.
 	Findings []Finding `json:"findings"`
 }
@@ -189,12 +192,17 @@ func (s *Server) completeBackup(ctx context.Context, path, part string, m *Backu
 	if !m.HasArtifacts {
 		return nil
 	}
-	_, root := s.config.artifactPlaces(s.store)
-	from, err := openFiles(ctx, db, root, s.config.Cloud)
+	beside, root := s.config.artifactPlaces(s.store)
+	from, err := artifact.New(ctx, db, artifact.Options{Root: root, Beside: beside, Cloud: s.config.Cloud})
 	if err != nil {
 		return err
 	}
 	defer from.Close()
+	if current {
+		if m.Elsewhere, err = artifactsElsewhere(ctx, db, from); err != nil {
+			return err
+		}
+	}
 	to, err := openFiles(ctx, db, part, s.config.Cloud)
 	if err != nil {
 		return err

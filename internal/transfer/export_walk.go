@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/weir-ml/weir/internal/sqldb"
@@ -215,7 +216,7 @@ func (x *exporter) own(uri, dir string) (int64, error) {
 	x.owners++
 	key, err := x.from.Files.KeyOfURI(uri)
 	if err != nil || uri == "" {
-		x.elsewhere[beginning(uri)]++
+		x.elsewhere[PlaceOf(uri)]++
 		return x.owners, nil
 	}
 	line, err := jsonLine(owner{x.owners, dir, key})
@@ -226,10 +227,17 @@ func (x *exporter) own(uri, dir string) (int64, error) {
 	return x.owners, err
 }
 
-// beginning gives what many locations have in common.
-func beginning(uri string) string {
+// PlaceOf gives what the artifact locations of many runs have in common: the folder of their experiments, or a bucket.
+func PlaceOf(uri string) string {
 	if path, local := mlflow.LocalPath(uri); local {
-		return filepath.Dir(filepath.Dir(filepath.Dir(path)))
+		place := filepath.Dir(filepath.Dir(path)) // without RUN/artifacts
+		if filepath.Base(place) == modelsDir {
+			place = filepath.Dir(place)
+		}
+		if _, err := strconv.ParseUint(filepath.Base(place), 10, 64); err == nil {
+			place = filepath.Dir(place) // without the experiment's id
+		}
+		return place
 	}
 	if u, err := url.Parse(uri); err == nil && u.Host != "" {
 		return u.Scheme + "://" + u.Host

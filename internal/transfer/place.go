@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"io/fs"
 	"path"
@@ -148,8 +149,13 @@ func (p *places) noteAbsent(dir, id string) {
 	p.absent[parent]++
 }
 
-// ownVersion gives where the files go that belong to a model version alone.
+// ownVersion gives where the files go that belong to a model version alone. Those of a run or a logged model, and those in the
+// root, have their place.
 func (p *places) ownVersion(ctx context.Context, v *ModelVersion) (copying, error) {
+	where := cmp.Or(v.Storage, v.Source)
+	if _, isDir := v.Files.(folder); isDir && p.version(where) != where {
+		return copying{}, nil
+	}
 	empty, err := v.Files.Empty(ctx)
 	if err != nil || empty {
 		return copying{}, err
@@ -157,7 +163,7 @@ func (p *places) ownVersion(ctx context.Context, v *ModelVersion) (copying, erro
 	path := strings.TrimPrefix(filesDir("registry", v.Name, v.Version), artifactsDir)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.moved[placeKey(v.Storage)] = proxied + path
+	p.moved[placeKey(where)] = proxied + path
 	return copying{v.Files, path}, nil
 }
 

@@ -59,5 +59,5 @@ type ModelVersion struct {
 	mlflow.ModelVersion
 	Storage     string  // where its files are when that is not its source
 	LoggedModel string  // the id of the logged model that it was made of
-	Files       FileSet // its files when they are neither its run's nor its logged model's; else nil
+	Files       FileSet // its files when they may be neither its run's nor its logged model's; else nil
 }

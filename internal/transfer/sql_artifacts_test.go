@@ -9,29 +9,32 @@ import (
 
 	"github.com/weir-ml/weir/internal/sqldb"
 	"github.com/weir-ml/weir/internal/transfer"
+	"github.com/weir-ml/weir/mlflow"
 )
 
-// mlflowDatabase makes a database of release 2.9.2 in a new folder whose experiment "wine" has its artifacts at location, and gives
-// its path and the id of a run of that experiment.
-func mlflowDatabase(t *testing.T, location string) (path, run string) {
+// mlflowDatabase makes a database of release 2.9.2 in a new folder whose experiment "wine" has its artifacts at location, with
+// more in it, and gives its path and the id of a run of that experiment.
+func mlflowDatabase(t *testing.T, location string, more ...func(dir, run string) string) (path, run string) {
 	t.Helper()
 	statements := dumped(t, "2.9.2")
 	for i := range statements {
 		statements[i] = strings.ReplaceAll(statements[i], "file:///home/ada/project/files/wine", location)
 	}
 	path = filepath.Join(t.TempDir(), "mlflow.db")
+	for id, r := range expected(t, "mlflow-2.9.2")["runs"].(object) {
+		if r.(object)["name"] == "parent" {
+			run = id
+		}
+	}
+	for _, m := range more {
+		statements = append(statements, m(filepath.Dir(path), run))
+	}
 	db := must[*sqldb.DB](t)(sqldb.OpenFile(t.Context(), path))
 	fill(t, db, statements)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for id, r := range expected(t, "mlflow-2.9.2")["runs"].(object) {
-		if r.(object)["name"] == "parent" {
-			return path, id
-		}
-	}
-	t.Fatal("no run is named parent")
-	return "", ""
+	return path, run
 }
 
 func writeFile(t *testing.T, path, text string) {
@@ -97,4 +100,45 @@ func TestFoldersOfArtifactsThatAreNotHereAreNamed(t *testing.T) {
 		}
 	}
 	t.Errorf("no note begins %q: %q", want, report.Notes)
+}
+
+// A model that was registered from a folder, without a run, has its files nowhere else.
+func TestModelsThatWereRegisteredFromAFolderAreCopied(t *testing.T) {
+	t.Parallel()
+	version := func(number int, source func(dir, run string) string) func(dir, run string) string {
+		return func(dir, run string) string {
+			return fmt.Sprintf(`insert into model_versions (name, version, creation_time, current_stage, source, storage_location)
+				values ('loose', %d, 5, 'None', '%s', '%[2]s')`, number, source(dir, run))
+		}
+	}
+	path, run := mlflowDatabase(t, "./mlruns/1",
+		func(string, string) string {
+			return `insert into registered_models (name, creation_time) values ('loose', 5)`
+		},
+		version(1, func(dir, _ string) string { return dir + "/loose" }),
+		version(2, func(_, run string) string { return "./mlruns/1/" + run + "/artifacts/model" }),
+		version(3, func(string, string) string { return "placeholder" }))
+	dir := filepath.Dir(path)
+	writeFile(t, filepath.Join(dir, "loose", "MLmodel"), "loose\n")
+	writeFile(t, filepath.Join(dir, "mlruns", "1", run, "artifacts", "model", "MLmodel"), "of a run\n")
+	w := newWorld(t, openLite(t), t.TempDir())
+	src := openDatabase(t, "sqlite:///"+path)
+	report := w.run(src)
+	if len(report.Faults) > 0 || report.Files.Added != 2 {
+		t.Errorf("%d files copied, want 2; faults %v", report.Files.Added, report.Faults)
+	}
+	if got := w.read("registry/loose/1/MLmodel"); got != "loose\n" {
+		t.Errorf("MLmodel: %q", got)
+	}
+	for version, want := range map[string]string{
+		"1": "mlflow-artifacts:/registry/loose/1", "2": "mlflow-artifacts:/1/" + run + "/artifacts/model", "3": "placeholder",
+	} {
+		v := must[*mlflow.ModelVersionResponse](t)(w.models.GetModelVersion(t.Context(), &mlflow.ModelVersionRequest{Name: "loose", Version: version}))
+		if v.ModelVersion.Source != want {
+			t.Errorf("source of version %s: %s, want %s", version, v.ModelVersion.Source, want)
+		}
+	}
+	if again := w.run(src); again.Added() != 0 || again.Files.Added != 0 {
+		t.Errorf("the second import changed something: %+v", again)
+	}
 }

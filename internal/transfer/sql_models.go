@@ -178,10 +178,11 @@ func (d *Database) readModel(tx *sqldb.Tx, m *RegisteredModel) (err error) {
 		if v.CurrentStage == "" {
 			v.CurrentStage = mlflow.StageNone
 		}
-		v.Storage, v.Aliases = d.location(v.Storage), aliases[v.Version]
+		v.Aliases = aliases[v.Version]
 		if strings.Contains(v.Source, "/") { // that of a prompt is a placeholder
-			v.Source = d.location(v.Source)
+			v.Source, v.Storage = d.location(v.Source), d.location(v.Storage)
 		}
+		v.Files = modelFolder(&v)
 		if uri, err := mlflow.ParseModelURI(v.Source); err == nil {
 			v.LoggedModel = uri.ModelID
 		}

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -182,7 +183,18 @@ func readVersion(dir, model, number string) (ModelVersion, error) {
 	if v.CurrentStage == "" {
 		v.CurrentStage = mlflow.StageNone
 	}
+	v.Files = modelFolder(&v)
 	return v, f.err
+}
+
+// modelFolder gives the folder of a version that was registered from a folder of this machine; nil when there is no model. It
+// may be a run's, which place.go knows.
+func modelFolder(v *ModelVersion) FileSet {
+	dir, local := mlflow.LocalPath(cmp.Or(v.Storage, v.Source))
+	if !local || !filepath.IsAbs(dir) || v.CurrentStage == deletedVersion || !isFile(filepath.Join(dir, "MLmodel")) {
+		return nil
+	}
+	return folder(dir)
 }
 
 func (m meta) optional(name string) mlflow.Opt[string] {
