@@ -49,10 +49,33 @@ func (o *modelOptions) flags(f *pflag.FlagSet) {
 	f.BoolVar(&o.config.Debug, "debug", false, "show R's call and traceback in answers to failed predictions")
 }
 
+// setEnv has the model see variables, each as NAME=VALUE, beside those of --pass-env.
+func (o *modelOptions) setEnv(getenv func(string) string, env []string) error {
+	given := map[string]string{}
+	for _, assignment := range env {
+		name, value, ok := strings.Cut(assignment, "=")
+		if !ok || name == "" {
+			return usagef("--env %q is not NAME=VALUE", assignment)
+		}
+		given[name] = value
+		o.passEnv = append(o.passEnv, name)
+	}
+	o.config.Getenv = func(name string) string {
+		if value, ok := given[name]; ok {
+			return value
+		}
+		return getenv(name)
+	}
+	return nil
+}
+
 // fetch brings the model to this machine and completes the configuration.
 func (a *app) fetch(ctx context.Context, o *modelOptions) (endpoint.Config, error) {
 	c := o.config
-	c.Rscript, c.RLibs, c.PassEnv, c.Getenv, c.Version, c.Logger = o.rscript, o.rLibs, o.passEnv, a.getenv, server.MLflowVersion, slog.Default()
+	c.Rscript, c.RLibs, c.PassEnv, c.Version, c.Logger = o.rscript, o.rLibs, o.passEnv, server.MLflowVersion, slog.Default()
+	if c.Getenv == nil {
+		c.Getenv = a.getenv
+	}
 	if o.params != "" {
 		var err error
 		if c.Params, err = model.ParseParams([]byte(o.params)); err != nil {
@@ -198,11 +221,15 @@ func (a *app) predictModel() *cobra.Command {
 	var o modelOptions
 	var b batchOptions
 	var in, out, contentType string
+	var env []string
 	cmd := &cobra.Command{Use: "predict", Short: "Predict for a file of rows", Long: predictHelp, Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		if err := need("model-uri", o.uri); err != nil {
 			return err
 		}
 		a.warnIgnored(cmd)
+		if err := o.setEnv(a.getenv, env); err != nil {
+			return err
+		}
 		if err := a.checkOutput(out); err != nil {
 			return err
 		}
@@ -223,8 +250,9 @@ func (a *app) predictModel() *cobra.Command {
 	o.flags(cmd.Flags())
 	b.flags(cmd)
 	predictFlags(cmd, &in, &out, &contentType)
+	cmd.Flags().StringArrayVar(&env, "env", nil, "environment variable for the model, such as TOKENS=12; may be repeated")
 	ignoreModelFlags(cmd)
-	ignore(cmd, []string{"env", "pip-requirements-override/r"})
+	ignore(cmd, []string{"pip-requirements-override/r", "json-format/j"}) // JSON says itself which of its formats it is
 	return cmd
 }
 

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 
@@ -50,7 +51,7 @@ which has to have R. Arguments after the image's name go to the model server:
 
 func (a *app) buildDocker() *cobra.Command {
 	var o dockerOptions
-	cmd := &cobra.Command{Use: "build-docker", Short: "Write, and build, a container image that serves a model", Long: dockerHelp, Args: noArgs,
+	cmd := &cobra.Command{Use: "build-docker", Short: "Write, and build, a container image that serves a model", Long: dockerHelp, Args: javaArg,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.warnIgnored(cmd)
 			if o.dir == "" {
@@ -67,7 +68,7 @@ func (a *app) buildDocker() *cobra.Command {
 
 func (a *app) generateDockerfile() *cobra.Command {
 	var o dockerOptions
-	cmd := &cobra.Command{Use: "generate-dockerfile", Short: "Write what a container image that serves a model is built from", Long: dockerHelp, Args: noArgs,
+	cmd := &cobra.Command{Use: "generate-dockerfile", Short: "Write what a container image that serves a model is built from", Long: dockerHelp, Args: javaArg,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.warnIgnored(cmd)
 			o.name, o.noBuild = "IMAGE", true
@@ -85,6 +86,16 @@ func (o *dockerOptions) dockerFlags(cmd *cobra.Command) {
 	f.StringVarP(&o.base, "base-image", "b", "", "image to build on; it has to have R")
 	f.StringVar(&o.binary, "weir-binary", "", "the weir of the image, for Linux; this program when empty")
 	ignore(cmd, []string{"env-manager", "mlflow-home"}, "install-java", "install-mlflow", "enable-mlserver")
+}
+
+// javaArg permits the value that MLflow's --install-java may have.
+func javaArg(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 && cmd.Flags().Changed("install-java") {
+		if _, err := strconv.ParseBool(args[0]); err == nil {
+			return nil
+		}
+	}
+	return noArgs(cmd, args)
 }
 
 // dockerImage writes the context, and builds it where that is possible.
