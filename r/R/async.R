@@ -12,7 +12,8 @@
 #' end of R wait until all have arrived. Points that the server could not
 #' be given stay on disk for [mlflow_sync()].
 #'
-#' The relay reads credentials from the environment when it starts.
+#' Credentials that change in the environment while the script runs are given to the
+#' program within a second of the next metric.
 #'
 #' @param enable Whether to log in the background.
 #' @param interval,max_batch Without the program: seconds, and the number of points,
@@ -113,7 +114,7 @@ mlflow_flush <- function() {
 relay_points <- function(run, key, value, timestamp, step) {
   relay <- .globals$relay
   uri <- .globals$tracking_uri %||% mlflow_get_tracking_uri()
-  if (is.null(relay) || !identical(relay$uri, uri)) {
+  if (is.null(relay) || !identical(relay$uri, uri) || has_other_credentials(relay, run$client)) {
     if (!inherits(run$client, c("mlflow_http_client", "mlflow_file_client"))) return(FALSE)
     stop_relay()
     relay <- start_relay(uri, run$client)
@@ -132,6 +133,15 @@ relay_points <- function(run, key, value, timestamp, step) {
   TRUE
 }
 
+# Tokens are renewed while a script runs; a process keeps the environment that it was started with. Looking costs more
+# than a point, so it is done once a second.
+has_other_credentials <- function(relay, client) {
+  now <- proc.time()[[3L]]
+  if (now - relay$looked < getOption("mlflow.relay.look", 1)) return(FALSE)
+  relay$looked <- now
+  !identical(companion_env(client), relay$env)
+}
+
 start_relay <- function(uri, client) {
   path <- spool_file("points-")
   head <- spool_head(uri)
@@ -139,7 +149,8 @@ start_relay <- function(uri, client) {
   writeLines(head, file, useBytes = TRUE)
   flush(file)
   log <- paste0(path, ".log")
-  alive <- start_companion("relay", uri, shQuote(path), log, companion_env(client))
+  env <- companion_env(client)
+  alive <- start_companion("relay", uri, shQuote(path), log, env)
   if (is.null(alive)) {
     close(file)
     unlink(path)
@@ -147,6 +158,8 @@ start_relay <- function(uri, client) {
   }
   relay <- new.env(parent = emptyenv())
   relay$uri <- uri
+  relay$env <- env
+  relay$looked <- proc.time()[[3L]]
   relay$path <- path
   relay$log <- log
   relay$file <- file

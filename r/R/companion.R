@@ -29,6 +29,7 @@ end_companion <- function(alive) {
 # What the program needs to know of a client of this session.
 companion_env <- function(client) {
   env <- client$get_cli_env()
-  # An older name works in R only.
+  # Older names, other programs' variables and "~" work in R only.
+  env$MLFLOW_TRACKING_SERVER_CERT_PATH <- ca_bundle()
   env[nzchar(env)]
 }

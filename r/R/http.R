@@ -70,8 +70,8 @@ http_send <- function(creds, verb, url, body = NULL, content_type = "application
     options$low_speed_time <- as.integer(max(1, http_timeout()))
   }
   if (isTRUE(creds$local)) options$noproxy <- "*"
-  bundle <- env_value("MLFLOW_TRACKING_SERVER_CERT_PATH")
-  if (!is.null(bundle)) options$cainfo <- path.expand(bundle)
+  bundle <- ca_bundle()
+  if (!is.null(bundle)) options[[if (dir.exists(bundle)) "capath" else "cainfo"]] <- bundle
   client_cert <- env_value("MLFLOW_TRACKING_CLIENT_CERT_PATH")
   if (!is.null(client_cert)) options$sslcert <- path.expand(client_cert)
   if (forked) {
@@ -123,6 +123,12 @@ http_send <- function(creds, verb, url, body = NULL, content_type = "application
     curl::curl_fetch_disk(url, file_out, handle = handle)
   }
   list(status = answer$status_code, headers = answer$headers, content = answer$content)
+}
+
+# Authorities of one's own: by the variable of MLflow, else by that of curl.
+ca_bundle <- function() {
+  file <- env_value("MLFLOW_TRACKING_SERVER_CERT_PATH", "CURL_CA_BUNDLE")
+  if (!is.null(file)) path.expand(file)
 }
 
 RETRY_STATUS <- c(408L, 429L, 500L, 502L, 503L, 504L)

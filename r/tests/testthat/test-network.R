@@ -70,6 +70,15 @@ test_that("a server with a certificate of a private authority is trusted by its 
   expect_true(all(c("x", "system/cpu_utilization_percentage") %in% ended$metrics[[1]]$key))
   expect_equal(readLines(mlflow_download_artifacts("a.txt", run$run_id)), "hello")
   Sys.unsetenv("MLFLOW_TRACKING_SERVER_CERT_PATH")
+  # By the variable of curl, also for what works beside R.
+  local_env(CURL_CA_BUNDLE = ca)
+  with(other <- mlflow_start_run(), {
+    mlflow_async_logging()
+    mlflow_log_metric("x", 2)
+    mlflow_async_logging(FALSE)
+  })
+  expect_equal(mlflow_get_metric("x", other$run_id), 2)
+  Sys.unsetenv("CURL_CA_BUNDLE")
   local_opts(mlflow.rest.retries = 0)
   e <- expect_error(mlflow_get_run(run$run_id), class = "mlflow_connection_error")
   expect_match(conditionMessage(e), "MLFLOW_TRACKING_SERVER_CERT_PATH")
