@@ -20,6 +20,7 @@ import type {
   SearchRegisteredModelsResponse,
   SearchRunsRequest,
   SearchRunsResponse,
+  UsageResponse,
   ViewType,
 } from "./types.gen";
 
@@ -68,6 +69,17 @@ export const experimentQuery = (id: string) =>
     queryKey: ["experiment", id],
     queryFn: async ({ signal }) =>
       (await get<ExperimentResponse>("experiments/get", { experiment_id: id }, signal)).experiment,
+    staleTime: 60_000,
+  });
+
+/** What an experiment takes of the disk. The server adds it up anew each time, so it is asked when somebody looks. */
+export const usageQuery = (experimentId: string) =>
+  queryOptions({
+    queryKey: ["usage", experimentId],
+    queryFn: async ({ signal }) => {
+      const query = { experiment_id: experimentId };
+      return (await getWeir<UsageResponse>("experiments/usage", query, signal)).experiments[0];
+    },
     staleTime: 60_000,
   });
 

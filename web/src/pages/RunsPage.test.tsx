@@ -173,4 +173,43 @@ describe("the runs page", () => {
     expect(await screen.findByText("No Experiment with id=9 exists")).toBeTruthy();
     expect(screen.getByText("All experiments").getAttribute("href")).toBe("/experiments");
   });
+
+  it("tells what the experiment takes of the disk when somebody asks", async () => {
+    const calls = serve({
+      "experiments/get": () => experiment,
+      "runs/search": () => ({ runs }),
+      "experiments/usage": ({ query }) => ({
+        experiments: [
+          {
+            experiment_id: query.get("experiment_id"),
+            name: "diamonds",
+            lifecycle_stage: "active",
+            runs: 3,
+            deleted_runs: 0,
+            logged_models: 1,
+            points: 1234,
+            series_bytes: 2048,
+            files: 2,
+            artifact_bytes: 3145728,
+          },
+        ],
+      }),
+    });
+    const { user } = open("/experiments/1");
+    await screen.findAllByTestId("run-row");
+    const asked = () => calls.filter((call) => call.path === "experiments/usage").length;
+    expect(asked()).toBe(0);
+    await user.click(screen.getByText("Disk usage"));
+    const usage = await screen.findByTestId("disk-usage");
+    const cells = within(usage)
+      .getAllByRole("row")
+      .map((row) => row.textContent);
+    expect(cells).toEqual([
+      "Files23.0 MB",
+      "Points of metrics1\u202f2342.0 KB",
+      "Runs3",
+      "Logged models1",
+    ]);
+    expect(asked()).toBe(1);
+  });
 });

@@ -25,6 +25,7 @@ import { plural } from "../lib/format";
 import { missingParents, nest, withNewest } from "../lib/tree";
 import type { RunsSearch } from "../router";
 import { ColumnChooser } from "../ui/ColumnChooser";
+import { DiskUsage } from "../ui/DiskUsage";
 import { Editable } from "../ui/Editable";
 import { FilterBox } from "../ui/FilterBox";
 import { GettingStarted } from "../ui/GettingStarted";
@@ -161,6 +162,7 @@ export function RunsPage() {
         name={name}
       >
         <span className={`muted num ${css.id}`}>ID {experimentId}</span>
+        <DiskUsage experimentId={experimentId} />
         <span className="muted truncate" style={{ flex: 1, minWidth: 0 }}>
           {experiment.data?.tags?.find((t) => t.key === "mlflow.note.content")?.value}
         </span>
