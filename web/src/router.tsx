@@ -173,6 +173,7 @@ const metricRoute = createRoute({
   validateSearch: (s: Record<string, unknown>) => ({
     ...runSearch(s),
     runs: texts(s.runs) ?? [],
+    experiments: texts(s.experiments),
     metric: text(s.metric) ?? "",
   }),
   component: lazyRouteComponent(() => import("./pages/withCharts"), "MetricPage"),

@@ -1,4 +1,5 @@
 import { Switch } from "@mantine/core";
+import { useViewportSize } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { type ReactNode, useMemo } from "react";
@@ -40,12 +41,21 @@ function Value({ row, i }: { row: CompareRow; i: number }) {
   );
 }
 
-export function columnsFor(runs: Run[], titles?: ReactNode[]): GridColumn<CompareRow>[] {
+const nameWidth = 220;
+
+/** Columns as wide as the page has room for; many runs keep to what a number and a short name need. */
+export function columnsFor(
+  runs: Run[],
+  page: number,
+  titles?: ReactNode[],
+): GridColumn<CompareRow>[] {
+  const share = Math.floor((page - nameWidth - 40) / Math.max(1, runs.length));
+  const width = Math.max(140, Math.min(share, 260));
   return [
     {
       id: "key",
       header: "Name",
-      width: 220,
+      width: nameWidth,
       cell: (row) => (
         <>
           <span className="truncate" style={{ fontWeight: 500 }} title={row.key}>
@@ -71,7 +81,7 @@ export function columnsFor(runs: Run[], titles?: ReactNode[]): GridColumn<Compar
           </span>
         ),
         title: run.info.run_name,
-        width: 140,
+        width,
         right: true,
         cell: (row) => <Value row={row} i={i} />,
       }),
@@ -96,7 +106,8 @@ export function ComparePage() {
   }, [data, ids]);
   const rows = useMemo(() => compareRuns(runs), [runs]);
   const shown = useMemo(() => (all ? rows : rows.filter((row) => row.differs)), [rows, all]);
-  const columns = useMemo(() => columnsFor(runs), [runs]);
+  const { width } = useViewportSize();
+  const columns = useMemo(() => columnsFor(runs, width), [runs, width]);
   const metric = useMemo(
     () => view.metric ?? firstCurve(runs.flatMap((run) => run.data.metrics ?? []))?.key,
     [view.metric, runs],

@@ -1,4 +1,5 @@
 import { Switch } from "@mantine/core";
+import { useViewportSize } from "@mantine/hooks";
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
@@ -43,6 +44,7 @@ export function CompareVersionsPage() {
   const runs = useMemo((): Run[] => found.map((one) => one.run), [found]);
   const rows = useMemo(() => compareRuns(runs), [runs]);
   const shown = useMemo(() => (all ? rows : rows.filter((row) => row.differs)), [rows, all]);
+  const { width } = useViewportSize();
   const columns = useMemo(() => {
     const known = new Map(versions.data?.map((v) => [v.version, v]));
     const titles = found.map(({ version }) => (
@@ -58,8 +60,8 @@ export function CompareVersionsPage() {
         v{version}
       </Link>
     ));
-    return columnsFor(runs, titles);
-  }, [runs, found, versions.data, name]);
+    return columnsFor(runs, width, titles);
+  }, [runs, width, found, versions.data, name]);
   return (
     <>
       <PageHead

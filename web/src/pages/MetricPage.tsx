@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
-import { runQuery } from "../api/queries";
+import { runQuery, runsByIdQuery } from "../api/queries";
 import type { RunSearch } from "../router";
 import { ChartPanel } from "../ui/ChartPanel";
 import { PageHead, Section } from "../ui/Page";
@@ -13,14 +13,27 @@ export function MetricPage() {
   const search = useSearch({ from: "/metric" });
   const navigate = useNavigate({ from: "/metric" });
   const { runs: ids, metric } = search;
-  // A link names runs by id only; the name of a single one is worth a request.
-  const only = useQuery({ ...runQuery(ids[0] ?? ""), enabled: ids.length === 1 });
-  const name = only.data?.info.run_name;
-  const runs = useMemo(
-    () =>
-      ids.slice(0, 100).map((id) => ({ id, label: (ids.length === 1 && name) || id.slice(0, 8) })),
-    [ids, name],
+  // A link names runs by id only, and their experiments if it is MLflow's.
+  const first = useQuery({ ...runQuery(ids[0] ?? ""), enabled: ids.length > 0 });
+  const only = ids.length === 1 ? first.data : undefined;
+  const drawn = useMemo(() => ids.slice(0, 100), [ids]);
+  const own = first.data?.info.experiment_id;
+  const experiments = useMemo(
+    () => search.experiments ?? (own === undefined ? [] : [own]),
+    [search.experiments, own],
   );
+  const others = useQuery({
+    ...runsByIdQuery(experiments, drawn),
+    enabled: drawn.length > 1 && experiments.length > 0,
+  });
+  // The chart waits for the names rather than be asked for twice.
+  const settled = !first.isLoading && !others.isLoading;
+  const runs = useMemo(() => {
+    if (!settled) return [];
+    const known = [...(others.data ?? []), ...(first.data ? [first.data] : [])];
+    const names = new Map(known.map(({ info }) => [info.run_id, info.run_name]));
+    return drawn.map((id) => ({ id, label: names.get(id) || id.slice(0, 8) }));
+  }, [settled, drawn, first.data, others.data]);
   const setView = (change: RunSearch) =>
     navigate({
       search: (old) => ({ ...old, ...change, metric: old.metric, runs: old.runs }),
@@ -33,16 +46,16 @@ export function MetricPage() {
         title={metric || "Metric"}
         name={metric}
       >
-        {only.data ? (
+        {only ? (
           <Link
             to="/experiments/$experimentId/runs/$runId"
-            params={{ experimentId: only.data.info.experiment_id, runId: only.data.info.run_id }}
+            params={{ experimentId: only.info.experiment_id, runId: only.info.run_id }}
           >
-            {name}
+            {only.info.run_name || only.info.run_id}
           </Link>
         ) : (
           <span className="muted">
-            {runs.length} of {ids.length} runs shown
+            {drawn.length} of {ids.length} runs shown
           </span>
         )}
       </PageHead>

@@ -194,4 +194,34 @@ describe("the run page", () => {
     );
     expect(await screen.findByText('{"hello":1}')).toBeTruthy();
   });
+
+  it("opens a folder that is all there is", async () => {
+    const files: Record<string, object> = {
+      "": { files: [{ path: "model", is_dir: true }] },
+      model: { files: [{ path: "model/MLmodel", is_dir: false, file_size: 3 }] },
+    };
+    serve({
+      ...answers,
+      "artifacts/list": ({ query }) => ({ root_uri: "x", ...files[query.get("path") ?? ""] }),
+    });
+    const { user } = open("/experiments/1/runs/a/artifacts");
+    const tree = await screen.findByRole("tree");
+    await within(tree).findByText("MLmodel");
+    await user.click(within(tree).getByText("model"));
+    await waitFor(() => expect(within(tree).queryByText("MLmodel")).toBeNull());
+  });
+});
+
+describe("a metric's own page", () => {
+  it("names the runs that its link has the ids of", async () => {
+    const calls = serve({
+      ...answers,
+      "runs/search": () => ({ runs: [run, makeRun({ id: "b", name: "lm-1" })] }),
+    });
+    open('/metric?runs=["a","b"]&metric="val"');
+    expect(await screen.findByText("ranger-03")).toBeTruthy();
+    expect(screen.getByText("lm-1")).toBeTruthy();
+    expect(calls.filter((call) => call.path === "metrics/chart").length).toBe(1);
+    expect(calls.find((call) => call.path === "runs/search")?.body.experiment_ids).toEqual(["1"]);
+  });
 });

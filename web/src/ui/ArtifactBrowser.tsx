@@ -76,6 +76,14 @@ export function ArtifactBrowser({ runId, artifactUri, path, onOpen }: ArtifactBr
   }, [path]);
   const { rows, pending, error } = useTree(runId, open);
   const root = useQuery(artifactsQuery(runId, ""));
+  // A folder that is all there is, as a model often is, stands open from the start.
+  const [lone] = root.data?.files?.length === 1 ? root.data.files : [];
+  const opened = useRef(false);
+  useEffect(() => {
+    if (opened.current || !lone?.is_dir) return;
+    opened.current = true;
+    setOpen((old) => new Set([...old, lone.path]));
+  }, [lone]);
   const chosen = rows.find((row) => row.file.path === path)?.file;
 
   const toggle = (folder: string) =>
