@@ -193,7 +193,7 @@ func (a *app) runEndpoint(ctx context.Context, s *serving) error {
 		return err
 	}
 	front := server.NewFront(&http.Server{
-		Handler: e.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		Handler: server.LimitSilence(e.Handler()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}, listener)
 	served := make(chan error, 1)

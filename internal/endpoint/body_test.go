@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // deadlines is a connection whose deadlines pass in the test's own time.
@@ -52,15 +55,107 @@ func TestABodyThatStopsIsGivenUp(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/invocations", nil)
 			r.Body, r.ContentLength = &stalled{conn, `{"inputs":`}, length
 			began := time.Now()
-			_, err := readBody(conn, r, 1000)
+			_, release, err := readBody(conn, r, 1000, semaphore.NewWeighted(1000))
+			release()
 			if took := time.Since(began); took != bodyPause || err == nil || !strings.Contains(err.Error(), "did not go on for 30s") {
 				t.Errorf("length %d: %v after %s", length, err, took)
 			}
-			if !conn.at.IsZero() {
-				t.Error("a deadline is left, which would end the wait for R")
+			if conn.at.IsZero() {
+				t.Error("no deadline is left for the HTTP server, which waits for the rest of the body")
 			}
 		}
+		r := httptest.NewRequest(http.MethodPost, "/invocations", strings.NewReader("{}"))
+		if _, release, err := readBody(conn, r, 1000, semaphore.NewWeighted(1000)); err != nil || !conn.at.IsZero() {
+			t.Error("a deadline is left, which would end the wait for R", err)
+		} else {
+			release()
+		}
 	})
+}
+
+// Large bodies wait for each other: what is read from them takes many times their size. Small ones do not wait.
+func TestLargeBodiesShareRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 20 << 20
+		room := semaphore.NewWeighted(limit)
+		read := func(ctx context.Context, size, length int64) (release func(), err error) {
+			r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/invocations", io.LimitReader(spaces{}, size))
+			r.ContentLength = length
+			body, release, err := readBody(httptest.NewRecorder(), r, limit, room)
+			if err == nil && int64(len(body)) != size {
+				t.Errorf("read %d of %d bytes", len(body), size)
+			}
+			return release, err
+		}
+		first, err := read(t.Context(), 15<<20, 15<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, length := range []int64{smallBody - 1, -1} {
+			release, err := read(t.Context(), smallBody-1, length)
+			if err != nil {
+				t.Error(err)
+			}
+			release()
+		}
+		for _, length := range []int64{10 << 20, -1} { // the second does not say how much comes
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() {
+				release, err := read(ctx, 10<<20, length)
+				release()
+				ended <- err
+			}()
+			synctest.Wait()
+			select {
+			case err := <-ended:
+				t.Errorf("length %d did not wait: %v", length, err)
+			default:
+			}
+			cancel() // a client that goes away leaves the line
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Errorf("length %d: %v", length, err)
+			}
+		}
+		first()
+		second, err := read(t.Context(), 10<<20, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second()
+		if !room.TryAcquire(limit) {
+			t.Error("room is not given back")
+		}
+	})
+}
+
+// A large body that trickles is given up: others wait for its room.
+func TestALargeBodyMustNotTrickle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		room := semaphore.NewWeighted(10 << 20)
+		r := httptest.NewRequest(http.MethodPost, "/invocations", trickle{})
+		r.ContentLength = 10 << 20
+		_, release, err := readBody(httptest.NewRecorder(), r, 10<<20, room)
+		release()
+		if err == nil || !strings.Contains(err.Error(), "too slowly") || !room.TryAcquire(10<<20) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// spaces is an endless body.
+type spaces struct{}
+
+func (spaces) Read(p []byte) (int, error) { return len(p), nil }
+
+// trickle is a body of which a byte comes each second.
+type trickle struct{}
+
+func (trickle) Read([]byte) (int, error) {
+	time.Sleep(time.Second)
+	return 1, nil
 }
 
 func TestABodyThatIsTooLargeGetsItsAnswer(t *testing.T) {

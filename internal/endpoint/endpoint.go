@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/weir-ml/weir/internal/model"
 	"github.com/weir-ml/weir/internal/rds"
 	"github.com/weir-ml/weir/mlflow"
@@ -100,6 +102,7 @@ type Endpoint struct {
 	joins joinKeys // what is known of joining them
 
 	spares chan *worker
+	large  *semaphore.Weighted // for large bodies, see readBody
 
 	ready  chan struct{} // closed once a worker is ready
 	failed chan struct{} // closed once no worker could be started at all
@@ -148,6 +151,7 @@ func New(ctx context.Context, cfg Config) (*Endpoint, error) {
 		cfg: cfg, model: m, temp: temp, held: held,
 		queue:  newQueue(cfg.QueueLimit),
 		spares: make(chan *worker),
+		large:  semaphore.NewWeighted(cfg.MaxBody),
 		ready:  make(chan struct{}), failed: make(chan struct{}),
 	}
 	// Workers outlive the call that starts them; Close ends them.

@@ -117,7 +117,8 @@ func (e *Endpoint) scoring(bare bool) http.Handler {
 			e.fail(w, r, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "the content encoding %q is not supported", enc))
 			return
 		}
-		body, err := readBody(w, r, e.cfg.MaxBody)
+		body, release, err := readBody(w, r, e.cfg.MaxBody, e.large)
+		defer release()
 		if err != nil {
 			e.fail(w, r, err)
 			return

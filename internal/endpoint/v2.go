@@ -92,7 +92,8 @@ func (e *Endpoint) v2Infer(w http.ResponseWriter, r *http.Request) {
 		e.v2Fail(w, r, mlflow.Errorf(mlflow.CodeUnsupportedMediaType, "binary tensors are not supported; send them as JSON"))
 		return
 	}
-	body, err := readBody(w, r, e.cfg.MaxBody)
+	body, release, err := readBody(w, r, e.cfg.MaxBody, e.large)
+	defer release()
 	if err != nil {
 		e.v2Fail(w, r, err)
 		return
