@@ -161,8 +161,10 @@ export function RunsPage() {
         }
         name={name}
       >
-        <span className={`muted num ${css.id}`}>ID {experimentId}</span>
-        <DiskUsage experimentId={experimentId} />
+        <span className={css.about}>
+          <span className={`muted num ${css.id}`}>ID {experimentId}</span>
+          <DiskUsage experimentId={experimentId} />
+        </span>
         <span className="muted truncate" style={{ flex: 1, minWidth: 0 }}>
           {experiment.data?.tags?.find((t) => t.key === "mlflow.note.content")?.value}
         </span>
