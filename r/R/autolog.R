@@ -4,15 +4,16 @@
 # Package and function of every fit that is known, and how its class is logged.
 AUTOLOG_TARGETS <- list(
   stats = c("lm", "glm"), rpart = "rpart", ranger = "ranger", randomForest = "randomForest",
-  glmnet = c("glmnet", "cv.glmnet"), gbm = "gbm", caret = "train", xgboost = "xgb.train"
+  glmnet = c("glmnet", "cv.glmnet"), gbm = "gbm", caret = "train", xgboost = "xgb.train", lightgbm = "lgb.train"
 )
 
 #' Log models as they are fitted
 #'
 #' After `mlflow_autolog()`, fits of `lm`, `glm`, rpart, ranger, randomForest, glmnet,
-#' gbm, caret and xgboost models are logged: the scalar arguments of the call as
-#' params, the metrics that the fit knows of itself, the data and the model. They go
-#' to the active run, or to a run of their own.
+#' gbm, caret, xgboost and lightgbm models are logged: the scalar arguments of the call (and
+#' those in its list `params`) as params, the metrics that the fit knows of itself (of
+#' xgboost and lightgbm in each round), the data and the model. They go to the active run, or
+#' to a run of their own.
 #'
 #' @param packages The packages to log; all that are known if `NULL`.
 #' @param disable Whether to stop logging.
@@ -142,6 +143,8 @@ autolog_fit <- function(model, call, frame, settings) {
   metrics <- fit_metrics(model)
   metrics <- metrics[is.finite(vapply(metrics, as.numeric, 0))]
   if (length(metrics)) mlflow_log_metrics(metrics)
+  rounds <- fit_rounds(model)
+  if (length(rounds)) mlflow_log_batch(metrics = rounds)
   if (isTRUE(settings$log_datasets)) autolog_data(call, frame)
   if (isTRUE(settings$log_models)) mlflow_log_model(model, "model")
   status <- "FINISHED"
@@ -163,6 +166,9 @@ autolog_data <- function(call, frame) {
 call_params <- function(call, frame) {
   arguments <- as.list(call)[-1L]
   arguments <- arguments[nzchar(names(arguments) %||% rep("", length(arguments)))]
+  # Boosting libraries take theirs in a list.
+  listed <- tryCatch(eval(arguments$params, frame), error = function(e) NULL)
+  listed <- Filter(function(p) is.atomic(p) && length(p) == 1L, if (is.list(listed)) as.list(listed))
   params <- lapply(arguments, function(a) {
     if (is.call(a) && identical(a[[1L]], quote(`~`))) return(as_text(a))
     if (is.call(a) && !is.null(names(a)) && length(a) > 6L) return(NULL)
@@ -177,50 +183,7 @@ call_params <- function(call, frame) {
   if ("x" %in% names(params) && is.null(params$formula) && is.character(params$x) && grepl("~", params$x, fixed = TRUE)) {
     names(params)[names(params) == "x"] <- "formula"
   }
-  params
-}
-
-# What a fit knows of itself, under the names of broom::glance().
-fit_metrics <- function(model) {
-  out <- list()
-  if (inherits(model, "glm")) {
-    out <- list(
-      deviance = model$deviance, null.deviance = model$null.deviance, AIC = stats::AIC(model),
-      BIC = stats::BIC(model), nobs = stats::nobs(model)
-    )
-  } else if (inherits(model, "lm") && !inherits(model, "mlm")) {
-    s <- summary(model)
-    out <- list(
-      r.squared = s$r.squared, adj.r.squared = s$adj.r.squared, sigma = s$sigma, AIC = stats::AIC(model),
-      BIC = stats::BIC(model), nobs = stats::nobs(model)
-    )
-  } else if (inherits(model, "ranger")) {
-    out <- list(prediction.error = model$prediction.error, r.squared = model$r.squared, nobs = model$num.samples)
-  } else if (inherits(model, "randomForest")) {
-    out <- if (identical(model$type, "classification")) {
-      list(error.rate = utils::tail(model$err.rate[, 1L], 1L))
-    } else {
-      list(mse = utils::tail(model$mse, 1L), r.squared = utils::tail(model$rsq, 1L))
-    }
-  } else if (inherits(model, "rpart")) {
-    last <- model$cptable[nrow(model$cptable), ]
-    out <- list(rel.error = last[["rel error"]], nsplit = last[["nsplit"]], nobs = length(model$where))
-    if ("xerror" %in% names(last)) out$xerror <- last[["xerror"]]
-  } else if (inherits(model, "cv.glmnet")) {
-    out <- list(lambda.min = model$lambda.min, lambda.1se = model$lambda.1se, cv.min = min(model$cvm))
-  } else if (inherits(model, "glmnet")) {
-    out <- list(nulldev = model$nulldev, dev.ratio = max(model$dev.ratio), npasses = model$npasses, nobs = model$nobs)
-  } else if (inherits(model, "gbm")) {
-    out <- list(train.error = utils::tail(model$train.error, 1L), n.trees = model$n.trees)
-  } else if (inherits(model, "train")) {
-    best <- merge(model$results, model$bestTune)
-    numbers <- best[1L, setdiff(names(best), names(model$bestTune)), drop = FALSE]
-    out <- as.list(numbers[vapply(numbers, is.numeric, NA)])
-  } else if (inherits(model, "xgb.Booster") && is.data.frame(model$evaluation_log)) {
-    last <- as.list(utils::tail(as.data.frame(model$evaluation_log), 1L))
-    out <- last[setdiff(names(last), "iter")]
-  }
-  out[lengths(out) == 1L]
+  c(params, listed[setdiff(names(listed), c("", names(params)))])
 }
 
 #' A callback that logs the epochs of a keras model

@@ -26,6 +26,15 @@ fake_sources <- list(
       margin <- drop(newdata$data %*% handles[[object$handle]])
       if (outputmargin) margin else 1 / (1 + exp(-margin))
     }
+    xgb.params <- function(...) structure(list(...), class = "xgb.params")
+    xgb.train <- function(params = xgb.params(), data, nrounds, evals = list(), ...) {
+      booster <- fake_booster(rep(params$eta, ncol(data$data)))
+      attr(booster, "evaluation_log") <- data.frame(iter = seq_len(nrounds), train_rmse = 1 / seq_len(nrounds))
+      booster
+    }
+    xgboost <- function(x, y, nrounds = 2, learning_rate = 0.3) {
+      xgb.train(xgb.params(eta = learning_rate), xgb.DMatrix(x), nrounds)
+    }
   }),
   lightgbm = list(version = "4.6.0", methods = "predict,lgb.Booster", code = function() {
     lgb.save <- function(booster, filename, ...) writeLines(c("tree", booster$weights), filename)
@@ -35,6 +44,10 @@ fake_sources <- list(
     predict.lgb.Booster <- function(object, newdata, ...) {
       if (!is.matrix(newdata)) stop("predict.lgb.Booster: newdata must be a matrix")
       drop(newdata %*% object$weights)
+    }
+    lgb.train <- function(params = list(), data, nrounds = 3, valids = list(), ...) {
+      evals <- list(start_iter = 1, valid = list(l2 = list(eval = as.list(nrounds:1), eval_err = list())))
+      structure(list(weights = rep(params$learning_rate, ncol(data)), record_evals = evals), class = c("lgb.Booster", "R6"))
     }
   }),
   keras = list(version = "2.15.0", methods = "predict,keras.engine.training.Model", code = function() {

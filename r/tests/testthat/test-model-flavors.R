@@ -120,3 +120,36 @@ test_that("a library that is not installed is named", {
     expect_match(conditionMessage(e), flavor)
   }
 })
+
+test_that("fits of xgboost and lightgbm are logged with their parameters and every round", {
+  local_session()
+  elsewhere_logged <- function(fit) {
+    experiment <- new_experiment()
+    elsewhere(
+      sprintf("Sys.setenv(MLFLOW_BIN = %s)", deparse(weir_bin())),
+      sprintf("mlflow_set_tracking_uri(%s)", deparse(mlflow_get_tracking_uri())),
+      sprintf("invisible(mlflow_set_experiment(experiment_id = %s))", deparse(experiment)), "mlflow_autolog()", fit
+    )
+    run <- mlflow_search_runs(experiment_ids = experiment)
+    expect_equal(nrow(run), 1)
+    expect_equal(run$status, "FINISHED")
+    run
+  }
+  x <- "matrix(as.numeric(1:6), 3)"
+  run <- elsewhere_logged(paste0(
+    "library(xgboost); m <- xgb.train(xgb.params(eta = 0.5, max_depth = 3L), data = xgb.DMatrix(", x, "), nrounds = 4)"
+  ))
+  expect_equal(mlflow_get_param("nrounds", run$run_id), "4")
+  expect_equal(mlflow_get_param("eta", run$run_id), "0.5")
+  expect_equal(mlflow_get_param("max_depth", run$run_id), "3")
+  history <- mlflow_get_metric_history("train_rmse", run$run_id)
+  expect_equal(history$value, 1 / 1:4)
+  expect_equal(history$step, 1:4)
+  expect_true("model/model.ubj" %in% mlflow_list_artifacts("model", run$run_id)$path)
+  # What a function of the package calls is the same fit.
+  run <- elsewhere_logged(paste0("m <- xgboost::xgboost(", x, ", 1:3)"))
+  expect_equal(mlflow_get_metric("train_rmse", run$run_id), 0.5)
+  run <- elsewhere_logged(paste0("m <- lightgbm::lgb.train(params = list(learning_rate = 0.1, metric = c('a', 'b')), data = ", x, ")"))
+  expect_equal(mlflow_get_param("learning_rate", run$run_id), "0.1")
+  expect_equal(mlflow_get_metric_history("valid_l2", run$run_id)$value, 3:1)
+})
