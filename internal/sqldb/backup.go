@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/jackc/pgx/v5"
 	"zombiezen.com/go/sqlite"
 )
 
@@ -66,8 +65,8 @@ func (p *pgDB) copyInto(ctx context.Context, path string, schemas []Schema) erro
 		}
 	}()
 	// Not read, which protects its caller from panics only: here the connection is held for as long as it takes.
-	err = pgx.BeginTxFunc(ctx, p.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(raw pgx.Tx) error {
-		from, to := &Tx{ctx: ctx, pg: raw}, &Tx{ctx: ctx, lite: lite}
+	err = p.within(ctx, toRead, func(from *Tx) error {
+		to := &Tx{ctx: ctx, lite: lite}
 		have, err := from.versions()
 		if err != nil {
 			return err
@@ -116,7 +115,7 @@ func newFile(path string) (*liteConn, error) {
 // copyToLite copies the rows of a table and how far its ids have been given out. It reads as many rows as it writes, or it
 // is an error.
 func copyToLite(from, to *Tx, t copiedTable) error {
-	rows, err := from.pg.Query(from.ctx, `select `+t.columnList()+` from `+quote(t.name))
+	rows, err := from.pg.query(from.ctx, `select `+t.columnList()+` from `+quote(t.name), nil)
 	if err != nil {
 		return err
 	}

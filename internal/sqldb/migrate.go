@@ -120,7 +120,10 @@ func (tx *Tx) script(sql string) error {
 	if tx.lite != nil {
 		return tx.lite.script(sql)
 	}
-	_, err := tx.pg.Conn().PgConn().Exec(tx.ctx, sql).ReadAll()
+	if err := tx.pg.flush(tx.ctx); err != nil {
+		return err
+	}
+	_, err := tx.pg.conn.PgConn().Exec(tx.ctx, sql).ReadAll()
 	return err
 }
 

@@ -82,10 +82,29 @@ func hasPoolSize(uri string) bool {
 // searches is how many searches run at once: half of the connections are left to others.
 func (p *pgDB) searches() int { return max(1, int(p.pool.Config().MaxConns)/2) }
 
+// How transactions begin.
+const (
+	toWrite = "begin"
+	toRead  = "begin isolation level repeatable read read only"
+)
+
 func (p *pgDB) read(ctx context.Context, fn func(tx *Tx) error) error {
-	return pgx.BeginTxFunc(ctx, p.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(raw pgx.Tx) error {
-		return protect(func() error { return fn(&Tx{ctx: ctx, pg: raw}) })
-	})
+	return p.within(ctx, toRead, func(tx *Tx) error { return protect(func() error { return fn(tx) }) })
+}
+
+// within runs fn in one transaction.
+func (p *pgDB) within(ctx context.Context, start string, fn func(tx *Tx) error) error {
+	conn, err := p.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	t := &pgTx{conn: conn.Conn(), start: start}
+	defer t.rollback(ctx) // no-op after the commit
+	if err := fn(&Tx{ctx: ctx, pg: t}); err != nil {
+		return err
+	}
+	return t.commit(ctx)
 }
 
 // write runs fn until it succeeds or fails for a reason that another attempt does not change.
@@ -113,15 +132,12 @@ func (p *pgDB) attempt(ctx context.Context, fn func(tx *Tx) error) error {
 	defer conn.Release()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pgTimeout)
 	defer cancel()
-	raw, err := conn.Begin(ctx)
-	if err != nil {
+	t := &pgTx{conn: conn.Conn(), start: toWrite}
+	defer t.rollback(ctx) // no-op after the commit
+	if err := protect(func() error { return fn(&Tx{ctx: ctx, pg: t}) }); err != nil {
 		return err
 	}
-	defer raw.Rollback(ctx) // no-op after the commit
-	if err := protect(func() error { return fn(&Tx{ctx: ctx, pg: raw}) }); err != nil {
-		return err
-	}
-	if err := timed(&p.stats.commits, func() error { return raw.Commit(ctx) }); err != nil {
+	if err := timed(&p.stats.commits, func() error { return t.commit(ctx) }); err != nil {
 		if isLost(err) || conn.Conn().IsClosed() {
 			return fmt.Errorf("%w: %w", errConnLost, err)
 		}
@@ -145,13 +161,13 @@ func protect(f func() error) (err error) {
 	return f()
 }
 
-func pgExec(ctx context.Context, tx pgx.Tx, sql string, args []any) (int64, error) {
-	tag, err := tx.Exec(ctx, sql, pgArgs(args)...)
+func pgExec(ctx context.Context, tx *pgTx, sql string, args []any) (int64, error) {
+	tag, err := tx.exec(ctx, sql, pgArgs(args))
 	return tag.RowsAffected(), pgErr(err, sql)
 }
 
-func pgQuery(ctx context.Context, tx pgx.Tx, sql string, args []any) (pgx.Rows, error) {
-	rows, err := tx.Query(ctx, sql, pgArgs(args)...)
+func pgQuery(ctx context.Context, tx *pgTx, sql string, args []any) (pgx.Rows, error) {
+	rows, err := tx.query(ctx, sql, pgArgs(args))
 	return rows, pgErr(err, sql)
 }
 

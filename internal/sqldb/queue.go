@@ -6,10 +6,15 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// queueWorkers is how many batches of one Queue run at once on PostgreSQL: while one is committed, the next gathers.
-const queueWorkers = 2
+// While one batch of a Queue runs, the next one gathers: large batches cost PostgreSQL and us least for each operation. Only
+// when that takes long, over a network or on a slow disk, does the next one run beside it.
+const (
+	queueWorkers = 2                    // batches of one Queue that run at once on PostgreSQL
+	overlapAfter = 2 * time.Millisecond // so long the next one waits for the one that runs
+)
 
 // Queue collects operations of one kind that are called often, so that those which wait are applied together. It gives
 // the same promises as Write.
@@ -21,6 +26,7 @@ type Queue[T any] struct {
 	apply func(tx *Tx, ops []T) []error
 
 	waiting chan *queued[T]
+	turn    chan struct{} // holds one token: whoever has it may take up a batch
 	stop    chan struct{}
 	once    sync.Once
 	workers sync.WaitGroup
@@ -49,6 +55,8 @@ func NewQueue[T any](db *DB, apply func(tx *Tx, ops []T) []error) *Queue[T] {
 	q.waiting = make(chan *queued[T], maxBatch)
 	db.stats.watch(func() int { return len(q.waiting) })
 	q.stop = make(chan struct{})
+	q.turn = make(chan struct{}, 1)
+	q.turn <- struct{}{}
 	for range queueWorkers {
 		q.workers.Go(q.loop)
 	}
@@ -135,6 +143,7 @@ func (q *Queue[T]) loop() {
 	var batch []*queued[T]
 	for {
 		batch = batch[:0]
+		<-q.turn
 		select {
 		case o := <-q.waiting:
 			batch = q.take(batch, o)
@@ -143,6 +152,7 @@ func (q *Queue[T]) loop() {
 			case o := <-q.waiting:
 				batch = q.take(batch, o)
 			default:
+				q.turn <- struct{}{}
 				return
 			}
 		}
@@ -154,7 +164,11 @@ func (q *Queue[T]) loop() {
 				more = false
 			}
 		}
+		next := sync.OnceFunc(func() { q.turn <- struct{}{} })
+		late := time.AfterFunc(overlapAfter, next)
 		q.run(batch)
+		late.Stop()
+		next()
 	}
 }
 
@@ -182,7 +196,7 @@ func (q *Queue[T]) run(batch []*queued[T]) {
 		errs = q.apply(tx, ops)
 		for _, err := range errs {
 			if err != nil && !errors.As(err, new(refused)) {
-				if isSerialization(err) {
+				if isSerialization(err) || isLost(err) {
 					return err // Write repeats the batch
 				}
 				return errBatchFailed

@@ -88,8 +88,7 @@ func (db *DB) Restore(ctx context.Context, path string, schemas []Schema) error 
 	}
 	defer source.Close()
 	err = source.Read(ctx, func(from *Tx) error {
-		return pgx.BeginTxFunc(ctx, p.pool, pgx.TxOptions{}, func(raw pgx.Tx) error {
-			to := &Tx{ctx: ctx, pg: raw}
+		return p.within(ctx, toWrite, func(to *Tx) error {
 			if err := to.Lock("weir migrations"); err != nil {
 				return err
 			}
@@ -181,7 +180,10 @@ func copyToPostgres(from, to *Tx, t copiedTable) error {
 	}
 	defer rows.Close()
 	source := &liteRows{rows: rows}
-	n, err := to.pg.Conn().CopyFrom(to.ctx, pgx.Identifier{t.name}, t.columns, source)
+	if err := to.pg.flush(to.ctx); err != nil {
+		return err
+	}
+	n, err := to.pg.conn.CopyFrom(to.ctx, pgx.Identifier{t.name}, t.columns, source)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 type Tx struct {
 	ctx  context.Context
 	lite *liteConn
-	pg   pgx.Tx
+	pg   *pgTx
 }
 
 // Dialect says which database the transaction is on.

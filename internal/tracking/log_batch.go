@@ -10,7 +10,8 @@ import (
 )
 
 // applyBatch applies operations on PostgreSQL, where each statement is a round trip: it reads the touched runs and
-// params first, refuses bad operations in memory, and writes the rest with one statement a table.
+// params first, refuses bad operations in memory, and writes the rest with one statement a table. All of those travel
+// together with the commit: three round trips log a metric of any number of runs.
 func (s *Store) applyBatch(tx *sqldb.Tx, ops []*logOp) []error {
 	b := &logBatch{s: s, tx: tx, ops: ops, errs: make([]error, len(ops)), keys: make(map[keyRef]int64)}
 	for _, step := range []func() error{b.lockRuns, b.findModels, b.findKeys, b.checkParams, b.writeParams, b.writeMetrics, b.writeModelMetrics, b.writeTags} {
@@ -90,8 +91,7 @@ func (b *logBatch) lockRuns() error {
 			b.errs[i] = notActive("run", op.run)
 		}
 	}
-	_, err = b.tx.Exec(`delete from run_doc where run_id = any($1)`, ids)
-	return err
+	return b.tx.Later(`delete from run_doc where run_id = any($1)`, ids)
 }
 
 // findKeys finds the ids of all names and makes those that do not exist, in a fixed order for the same reason.
@@ -229,10 +229,9 @@ func (b *logBatch) writeParams() error {
 		return nil
 	}
 	runs, keys, values := cells(b.params)
-	_, err := b.tx.Exec(`
+	return b.tx.Later(`
 		insert into param (run_id, key_id, value)
 		select * from unnest(cast($1 as bigint[]), cast($2 as bigint[]), cast($3 as text[]))`, runs, keys, values)
-	return err
 }
 
 // writeTags writes the last value of each tag; a run's name follows its tag.
@@ -251,7 +250,7 @@ func (b *logBatch) writeTags() error {
 		return nil
 	}
 	runs, keys, values := cells(tags)
-	_, err := b.tx.Exec(`
+	err := b.tx.Later(`
 		insert into tag (run_id, key_id, value)
 		select * from unnest(cast($1 as bigint[]), cast($2 as bigint[]), cast($3 as text[]))
 		on conflict (run_id, key_id) do update set value = excluded.value`, runs, keys, values)
@@ -259,9 +258,8 @@ func (b *logBatch) writeTags() error {
 		return err
 	}
 	runs, _, values = cells(names)
-	_, err = b.tx.Exec(`
+	return b.tx.Later(`
 		update run set name = w.name from unnest(cast($1 as bigint[]), cast($2 as text[])) as w (id, name) where run.id = w.id`, runs, values)
-	return err
 }
 
 // writeMetrics writes the points of all operations, joined by run and metric.
@@ -328,12 +326,11 @@ func (b *logBatch) writeLatest(order []cell, points map[cell][]series.Point) err
 		low[i], high[i] = number(s.min), number(s.max)
 		first[i], firstSteps[i], firstTimes[i] = number(s.first.Value), s.first.Step, s.first.Time
 	}
-	_, err := b.tx.Exec(`
+	return b.tx.Later(`
 		insert into latest (run_id, key_id, value, step, ts, vmin, vmax, vfirst, first_step, first_ts)
 		select * from unnest(cast($1 as bigint[]), cast($2 as bigint[]), cast($3 as double precision[]), cast($4 as bigint[]), cast($5 as bigint[]),
 			cast($6 as double precision[]), cast($7 as double precision[]), cast($8 as double precision[]), cast($9 as bigint[]), cast($10 as bigint[]))`+
 		upsertLatest, runs, keys, values, steps, times, low, high, first, firstSteps, firstTimes)
-	return err
 }
 
 // lastSeq gives the greatest sequence number of each cell in seg or tail.
@@ -379,14 +376,13 @@ func (rows *segRows) add(c cell, seq int64, s series.Summary, data []byte) {
 }
 
 func (rows *segRows) insert(tx *sqldb.Tx) error {
-	_, err := tx.Exec(`
+	return tx.Later(`
 		insert into seg (run_id, key_id, seq, n, step0, step1, ts0, ts1, vmin, vmax, vfirst, vlast, data)
 		select * from unnest(cast($1 as bigint[]), cast($2 as bigint[]), cast($3 as bigint[]), cast($4 as bigint[]), cast($5 as bigint[]), cast($6 as bigint[]),
 			cast($7 as bigint[]), cast($8 as bigint[]), cast($9 as double precision[]), cast($10 as double precision[]),
 			cast($11 as double precision[]), cast($12 as double precision[]), cast($13 as bytea[]))`,
 		rows.ints[0], rows.ints[1], rows.ints[2], rows.ints[3], rows.ints[4], rows.ints[5], rows.ints[6], rows.ints[7],
 		rows.floats[0], rows.floats[1], rows.floats[2], rows.floats[3], rows.data)
-	return err
 }
 
 func (b *logBatch) writeBlocks(list []cell, points map[cell][]series.Point) error {
@@ -481,7 +477,7 @@ func (b *logBatch) writeTails(list []cell, points map[cell][]series.Point) error
 			steps, times, values = append(steps, p.Step), append(times, p.Time), append(values, number(p.Value))
 		}
 	}
-	_, err = b.tx.Exec(`
+	err = b.tx.Later(`
 		insert into tail (run_id, key_id, seq, step, ts, value)
 		select * from unnest(cast($1 as bigint[]), cast($2 as bigint[]), cast($3 as bigint[]), cast($4 as bigint[]), cast($5 as bigint[]),
 			cast($6 as double precision[]))`, runs, keys, seqs, steps, times, values)

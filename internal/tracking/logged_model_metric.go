@@ -89,12 +89,11 @@ func (b *logBatch) writeModelMetrics() error {
 	if len(models) == 0 {
 		return nil
 	}
-	_, err := b.tx.Exec(`
+	return b.tx.Later(`
 		insert into model_metric (model_id, key_id, ts, step, run_id, value, dataset_name, dataset_digest)
 		select * from unnest(cast($1 as bigint[]), cast($2 as bigint[]), cast($3 as bigint[]), cast($4 as bigint[]), cast($5 as bigint[]),
 			cast($6 as double precision[]), cast($7 as text[]), cast($8 as text[])) on conflict do nothing`,
 		models, keys, times, steps, runs, values, names, digests)
-	return err
 }
 
 // modelRef finds a logged model that a metric names.
