@@ -255,6 +255,8 @@ func codeOfStatus(status int) ErrorCode {
 		return CodeMethodNotAllowed
 	case http.StatusConflict:
 		return CodeResourceConflict
+	case http.StatusPreconditionFailed:
+		return CodePreconditionFailed
 	case http.StatusRequestEntityTooLarge:
 		return CodePayloadTooLarge
 	case http.StatusUnsupportedMediaType:

@@ -29,6 +29,7 @@ const (
 
 	// The next ones are not MLflow's: they name faults of HTTP itself, of model servers and of the disk.
 	CodeMethodNotAllowed     ErrorCode = "METHOD_NOT_ALLOWED"
+	CodePreconditionFailed   ErrorCode = "PRECONDITION_FAILED"
 	CodePayloadTooLarge      ErrorCode = "PAYLOAD_TOO_LARGE"
 	CodeUnsupportedMediaType ErrorCode = "UNSUPPORTED_MEDIA_TYPE"
 	CodeBadGateway           ErrorCode = "BAD_GATEWAY"
@@ -56,6 +57,7 @@ var httpStatus = map[ErrorCode]int{
 	CodeTemporarilyUnavailable: http.StatusServiceUnavailable,
 	CodeDeadlineExceeded:       http.StatusGatewayTimeout,
 	CodeMethodNotAllowed:       http.StatusMethodNotAllowed,
+	CodePreconditionFailed:     http.StatusPreconditionFailed,
 	CodePayloadTooLarge:        http.StatusRequestEntityTooLarge,
 	CodeUnsupportedMediaType:   http.StatusUnsupportedMediaType,
 	CodeBadGateway:             http.StatusBadGateway,

@@ -142,7 +142,7 @@ func (s *Store) receive(w http.ResponseWriter, r *http.Request, key string) (Inf
 	if err != nil {
 		return Info{}, err
 	}
-	return s.put(r.Context(), key, body, expect)
+	return s.whenAllowed(r, key, func() (Info, error) { return s.put(r.Context(), key, body, expect) })
 }
 
 // bodyOf gives a request's body and what the client says that it holds.

@@ -26,6 +26,7 @@ type Store struct {
 	beside  *beside  // nil when new experiments keep their files in the root
 	proxied string   // what URLs of this server's proxy begin with, when new experiments have those
 	log     *slog.Logger
+	turns   turns // of conditional PUTs
 }
 
 // Options says where artifacts are and whom they belong to.
