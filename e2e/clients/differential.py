@@ -233,8 +233,30 @@ for text in ["0", "999999", "-1", "abc", "", "1.0"]:
     get("logged-models/" + (text or "none"))
 for body in ["", "null", "{", "[]", "5", '"x"', "{} x", "{'a':1}", '{"run_id":"$run$","key":"r","value":1,"timestamp":1,"value":2}', '"{\\"run_id\\":\\"$run$\\",\\"key\\":\\"s\\",\\"value\\":1,\\"timestamp\\":1}"']:
     same("POST", "runs/log-metric", body)
+for body in ['\ufeff{"run_id":"$run$","key":"b","value":1,"timestamp":1}', *('{"run_id":"$run$","key":"b","value":%s,"timestamp":%s}' % v for v in [("NaN", 1), ("-Infinity", 2), ("nan", 3), ("1", "NaN")])]:
+    same("POST", "runs/log-metric", body)
 for headers in [{}, {"Content-Type": "text/plain"}, {"Content-Type": "application/json; charset=utf-8"}]:
     same("POST", "runs/set-tag", '{"run_id":"$run$","key":"c","value":"1"}', headers=headers)
+get("registered-models/get", name=["none", stamp])  # of a repeated parameter the first counts
+for half in ({"dataset_name": "d"}, {"dataset_digest": "g"}, {"dataset_name": "d", "dataset_digest": ""}, {"dataset_name": "d", "dataset_digest": "g"}):
+    post("runs/log-metric", {**R, "key": "half", "value": 1, "timestamp": 1, **half})
+    post("runs/log-batch", {**R, "metrics": [{"key": "half", "value": 1, "timestamp": 2, "model_id": "$model$", **half}]})
+post("runs/create", {**E, "start_time": 5, "run_name": "models"}, models="run.info.run_id")
+for path in ("a", "é/😀"):
+    flavors = {"z": {"config": {"secret": 1}, "n": [1, None, True]}, "a": "text"}
+    post("runs/log-model", {"run_id": "$models$", "model_json": json.dumps({"artifact_path": path, "run_id": "r", "utc_time_created": "now", "model_uuid": "u", "flavors": flavors})})
+get("runs/get", run_id="$models$")  # the text of its tag is what Python's json writes
+for n in (6000, 6001, 20000):
+    post("logged-models", {**E, "name": "long", "params": [{"key": "p", "value": "v" * n}], "tags": [{"key": "t", "value": "v" * (n + 2000)}]})
+post("experiments/create", {"name": stamp + "-tokens"}, few="experiment_id")
+for name in "abc":
+    post("logged-models", {"experiment_id": "$few$", "name": name})
+FEW = {"experiment_ids": ["$few$"], "max_results": 1}
+post("logged-models/search", FEW, token="next_page_token")
+for change in ({}, {"max_results": 2}, {"filter": "name = 'a'"}, {"order_by": [{"field_name": "name"}]}, {"experiment_ids": ["$few$", "$exp$"]}, {"page_token": "x"}):
+    post("logged-models/search", {**FEW, "page_token": "$token$", **change})
+for field in ("metrics.val/loss", "metrics.a b", "metrics.a DESC", "metrics", "name DESC", "params.a", "tags.a", "foo.a"):
+    post("logged-models/search", {**FEW, "order_by": [{"field_name": field}]})
 post("runs/delete", {"run_id": "$other$"})
 for path, body in [("runs/update", {"status": "FINISHED"}), ("runs/log-metric", {"key": "a", "value": 1, "timestamp": 1}), ("runs/log-batch", {}), ("runs/set-tag", {"key": "a", "value": "b"}), ("runs/restore", {}), ("runs/restore", {})]:
     post(path, {"run_id": "$other$", **body})
