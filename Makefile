@@ -26,7 +26,7 @@ DEB_DEMO := $(DEB_R) curl r-cran-ggplot2 r-cran-rpart r-cran-ranger r-cran-glmne
 DEB_TEST := $(DEB_DEMO) gcc libc6-dev python3 python3-venv postgresql chromium fonts-dejavu-core \
             r-cran-testthat r-cran-gbm r-cran-knitr r-cran-rmarkdown r-cran-randomforest r-cran-mass r-cran-nnet \
             r-cran-e1071 r-cran-lme4 r-cran-survival r-cran-forecast r-cran-mgcv r-cran-lintr \
-            r-cran-caret r-cran-future r-cran-doparallel r-cran-plumber openssl procps \
+            r-cran-caret r-cran-future r-cran-doparallel r-cran-plumber r-cran-httpuv openssl procps \
             default-jdk-headless maven
 
 .PHONY: help

@@ -142,7 +142,8 @@ write_predictions <- function(prediction, path) {
 #' Serve a model
 #'
 #' Starts `weir models serve`: several R processes behind one HTTP server, with
-#' `/invocations`, `/predict`, `/ping`, `/health`, `/version` and `/metrics`.
+#' `/invocations`, `/predict`, `/ping`, `/health`, `/version` and `/metrics`. Without the program, the
+#' package httpuv answers in this R process, one request at a time.
 #'
 #' @param model_uri Where the model lies; see [mlflow_load_model()].
 #' @param host,port The address to listen on.
@@ -166,6 +167,7 @@ mlflow_rfunc_serve <- function(model_uri = NULL, host = "127.0.0.1", port = 8090
   if (!is.null(run_uuid)) uri <- paste0("runs:/", run_uuid, "/", uri)
   path <- fetch_artifact(uri, mlflow_client())
   if (isTRUE(restore)) mlflow_restore_snapshot(path)
+  if (!nzchar(mlflow_bin(must_work = FALSE))) return(serve_in_process(path, host, port, daemonized, list(...)))
   url <- paste0("http://", host, ":", whole(port))
   args <- c(
     "models", "serve", "-m", shQuote(path), "--host", host, "--port", whole(port),

@@ -214,7 +214,16 @@ model_spec_of <- function(model_uri, client) {
 #' mlflow_save_model(lm(dist ~ speed, cars), dir, signature = mlflow_infer_signature(cars["speed"]))
 #' mlflow_validate_input(dir, data.frame(speed = 10))
 mlflow_validate_input <- function(model_uri, data, client = mlflow_client()) {
-  inputs <- mlflow_get_model_info(model_uri, client)$signature$inputs
+  problems <- column_problems(mlflow_get_model_info(model_uri, client)$signature$inputs, data)
+  if (length(problems)) {
+    mlflow_abort(paste0("The data do not fit the model: ", paste(problems, collapse = "; "), "."),
+      code = "INVALID_PARAMETER_VALUE"
+    )
+  }
+  invisible(data)
+}
+
+column_problems <- function(inputs, data) {
   problems <- character()
   for (column in inputs) {
     if (is.null(column$name)) next
@@ -229,10 +238,5 @@ mlflow_validate_input <- function(model_uri, data, client = mlflow_client()) {
       problems <- c(problems, paste0("column '", column$name, "' is ", got, ", not ", column$type))
     }
   }
-  if (length(problems)) {
-    mlflow_abort(paste0("The data do not fit the model: ", paste(problems, collapse = "; "), "."),
-      code = "INVALID_PARAMETER_VALUE"
-    )
-  }
-  invisible(data)
+  problems
 }
