@@ -103,48 +103,12 @@ func TestUIShowsTheDatabaseOfPythonsMLflow(t *testing.T) {
 	cmd := exec.Command(filepath.Join(bin, "weir"), "ui", "sqlite:///mlflow.db")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp, "HOME="+temp)
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	said, experiments := throughUI(t, cmd)
+	if !strings.Contains(experiments, "wine quality") {
+		t.Errorf("the experiment is not shown: %s", experiments)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stop := func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
-	}
-	link, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		stop()
-		t.Fatalf("no link: %v\n%s", err, said.String())
-	}
-	jar, _ := cookiejar.New(nil)
-	browser := http.Client{Jar: jar, Timeout: time.Minute}
-	get := func(url string) string {
-		response, err := browser.Get(url)
-		if err != nil {
-			t.Error(err)
-			return ""
-		}
-		defer response.Body.Close()
-		body, _ := io.ReadAll(response.Body)
-		if response.StatusCode != http.StatusOK {
-			t.Errorf("%s answered %s: %s", url, response.Status, body)
-		}
-		return string(body)
-	}
-	link = strings.TrimSpace(link)
-	get(link)
-	base, _, _ := strings.Cut(link, "/open")
-	if body := get(base + "/api/2.0/mlflow/experiments/search?max_results=10"); !strings.Contains(body, "wine quality") {
-		t.Errorf("the experiment is not shown: %s", body)
-	}
-	stop()
-	if !strings.Contains(said.String(), "is a database of Python's MLflow: a copy of it is shown, and changes are not written back") {
-		t.Errorf("it says %q", said.String())
+	if !strings.Contains(said, "is a database of Python's MLflow: a copy of it is shown, and changes are not written back") {
+		t.Errorf("it says %q", said)
 	}
 	if after := listing(t, dir); !slices.Equal(before, after) {
 		t.Errorf("the folder has changed\nbefore %v\nafter %v", before, after)
@@ -152,6 +116,55 @@ func TestUIShowsTheDatabaseOfPythonsMLflow(t *testing.T) {
 	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)
 	}
+}
+
+// throughUI starts `weir ui`, opens its link, asks for the experiments as the page does, and ends it as Ctrl-C does.
+func throughUI(t *testing.T, cmd *exec.Cmd) (said, experiments string) {
+	t.Helper()
+	var errors bytes.Buffer
+	cmd.Stderr = &errors
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := false
+	end := func() {
+		if !ended {
+			ended = true
+			cmd.Process.Signal(syscall.SIGINT)
+			cmd.Wait()
+		}
+	}
+	defer end()
+	link, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		end()
+		t.Fatalf("no link: %v\n%s", err, errors.String())
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := http.Client{Jar: jar, Timeout: time.Minute}
+	link = strings.TrimSpace(link)
+	base, _, _ := strings.Cut(link, "/open")
+	for _, url := range []string{link, base + "/api/2.0/mlflow/experiments/search?max_results=10"} {
+		response, err := browser.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("%s answered %s: %s, %v", url, response.Status, body, err)
+		}
+		experiments = string(body)
+	}
+	end()
+	return errors.String(), experiments
 }
 
 // An import that is killed in the middle goes on when it is begun again, and nothing is missing or twice.

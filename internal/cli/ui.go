@@ -27,8 +27,9 @@ func (a *app) uiCommand() *cobra.Command {
 	cmd.Long = "With a folder, a SQLite file or a server's address: prints a link to its web page and keeps the folder's server\n" +
 		"running until you press Ctrl-C. Without one it is the same as `server`.\n\n" +
 		"A folder of Python's MLflow (mlruns) is imported once into weir.db beside its files, which stay as they are. A database\n" +
-		"of Python's MLflow, SQLite or PostgreSQL, or an archive of `weir export` is shown as a copy in a temporary folder (TMPDIR\n" +
-		"says where), made each time and removed in the end; what is changed in the page is not written back."
+		"of Python's MLflow, SQLite or PostgreSQL, a folder of it that cannot be written, or an archive of `weir export` is shown as\n" +
+		"a copy in a temporary folder (TMPDIR says where), made each time and removed in the end; what is changed in the page is\n" +
+		"not written back."
 	cmd.Example = "  weir ui\n  weir ui mlruns\n  weir ui sqlite:///mlflow.db\n  weir ui all.tar.zst"
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) > 1 {
@@ -88,14 +89,17 @@ func (a *app) openUI(ctx context.Context, uri string) (*tracking, error) {
 	if err != nil {
 		return nil, err
 	}
-	archive := store.File != "" && transfer.IsArchive(store.File)
-	if !archive && (store.Folder != "" || !transfer.IsDatabase(ctx, store.Database())) {
+	what := ""
+	switch {
+	case store.File != "" && transfer.IsArchive(store.File):
+		what = "an archive"
+	case store.Folder == "" && transfer.IsDatabase(ctx, store.Database()):
+		what = "a database of Python's MLflow"
+	case store.FileTreeNotice() != "" && store.CheckWritable() != nil:
+		what = "a folder of Python's MLflow that you may not write to"
+	default:
 		a.trackingURI = uri
 		return a.open(ctx)
-	}
-	what := "a database of Python's MLflow"
-	if archive {
-		what = "an archive"
 	}
 	fmt.Fprintf(a.Stderr, "%s: %s is %s: a copy of it is shown, and changes are not written back (`%s import` makes a store to work with)\n",
 		a.name, store, what, a.name)

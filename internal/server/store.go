@@ -159,9 +159,14 @@ func (s Store) prepare() error {
 	if !info.IsDir() {
 		return fmt.Errorf("%s is not a folder", dir)
 	}
-	f, err := os.CreateTemp(dir, ".weir-write-check-*")
+	return s.CheckWritable()
+}
+
+// CheckWritable says of a local store's folder whether this user may write to it.
+func (s Store) CheckWritable() error {
+	f, err := os.CreateTemp(s.dir(), ".weir-write-check-*")
 	if err != nil {
-		return fmt.Errorf("the folder %s cannot be written (%w); a store needs a folder that this user may write to", dir, rootCause(err))
+		return fmt.Errorf("the folder %s cannot be written (%w); a store needs a folder that this user may write to", s.dir(), rootCause(err))
 	}
 	f.Close()
 	return os.Remove(f.Name())
