@@ -2,25 +2,16 @@ package e2e
 
 import (
 	"io"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
 )
 
 // TestABatchFromS3ToS3 predicts for the files of a folder in an object store, and writes there.
 func TestABatchFromS3ToS3(t *testing.T) {
-	backend := s3mem.New()
-	if err := backend.CreateBucket("bucket"); err != nil {
-		t.Fatal(err)
-	}
-	store := httptest.NewServer(gofakes3.New(backend).Server())
-	defer store.Close()
+	backend := fakeS3(t, nil, "bucket")
 	dir := storeDir(t)
 	script := `f <- function(x) if (any(x$wt > 90)) stop("too heavy") else 2 * x$wt
 		environment(f) <- baseenv(); dir.create("model")
@@ -41,9 +32,7 @@ func TestABatchFromS3ToS3(t *testing.T) {
 	}
 	predict := func(in, out string) (string, error) {
 		cmd := weir(t, dir, "models", "predict", "-m", "model", "-i", in, "-o", out, "-w", "1")
-		cmd.Env = append(cmd.Env, "MLFLOW_S3_ENDPOINT_URL="+store.URL, "AWS_ACCESS_KEY_ID=key", "AWS_SECRET_ACCESS_KEY=secret",
-			"AWS_DEFAULT_REGION=eu-west-1", "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/nonexistent",
-			"AWS_SHARED_CREDENTIALS_FILE=/nonexistent", "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
+		cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
 		text, err := cmd.CombinedOutput()
 		return string(text), err
 	}

@@ -3,13 +3,11 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"github.com/weir-ml/weir/mlflow"
 )
@@ -17,20 +15,7 @@ import (
 // TestAStoreWithArtifactsInS3IsMaintained backs a store up whose artifacts are in S3, removes what is deleted there, and
 // restores the backup into another bucket.
 func TestAStoreWithArtifactsInS3IsMaintained(t *testing.T) {
-	backend := s3mem.New()
-	for _, name := range []string{"bucket", "other"} {
-		if err := backend.CreateBucket(name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	store := httptest.NewServer(gofakes3.New(backend).Server())
-	defer store.Close()
-	for key, value := range map[string]string{
-		"MLFLOW_S3_ENDPOINT_URL": store.URL, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "eu-west-1",
-		"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
-	} {
-		t.Setenv(key, value)
-	}
+	backend := fakeS3(t, nil, "bucket", "other")
 	dir := storeDir(t)
 	at := []string{"--backend-store-uri", "sqlite:///runs.db", "--artifacts-destination", "s3://bucket/team a"}
 	url, _ := serveProcess(t, dir, at...)

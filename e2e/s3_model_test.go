@@ -1,34 +1,16 @@
 package e2e
 
 import (
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
 )
 
 // TestAModelInS3 predicts with a model by the URI of its folder in an object store; no tracking server is asked.
 func TestAModelInS3(t *testing.T) {
-	if _, err := exec.LookPath("Rscript"); err != nil {
-		t.Skip("R is not installed")
-	}
-	backend := s3mem.New()
-	if err := backend.CreateBucket("bucket"); err != nil {
-		t.Fatal(err)
-	}
-	store := httptest.NewServer(gofakes3.New(backend).Server())
-	defer store.Close()
-	for key, value := range map[string]string{
-		"MLFLOW_S3_ENDPOINT_URL": store.URL, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "eu-west-1",
-		"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
-	} {
-		t.Setenv(key, value)
-	}
+	backend := fakeS3(t, nil, "bucket")
 	dir := storeDir(t)
 	script := `saveRDS(lm(mpg ~ wt, mtcars), "model.rds")`
 	make := exec.CommandContext(t.Context(), "Rscript", "--vanilla", "-e", script)

@@ -3,7 +3,6 @@ package artifact
 import (
 	"archive/tar"
 	"archive/zip"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -173,29 +172,6 @@ type zeros struct{ io.Reader }
 
 func (zeros) Seek(int64, int) (int64, error) { return 0, nil }
 func (zeros) Close() error                   { return nil }
-
-func TestAnArchiveMayBeLarge(t *testing.T) {
-	t.Parallel()
-	if testing.Short() || raceDetector {
-		t.Skip("more than 4 GB go through it")
-	}
-	s, server := serve(t, Options{})
-	disk := s.bucket
-	defer func() { s.bucket = disk }()
-	s.bucket = virtual{entries: []entry{{name: "big.bin", size: 4<<30 + 5}, {name: "small", size: 3}}}
-	got := request(t, "GET", server.URL+"/api/weir/v1/artifacts/archive?run_id=R", "", nil)
-	z, err := zip.NewReader(bytes.NewReader([]byte(got.body)), int64(len(got.body)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	sizes := map[string]uint64{}
-	for _, f := range z.File {
-		sizes[f.Name] = f.UncompressedSize64
-	}
-	if diff := cmp.Diff(map[string]uint64{"R/big.bin": 4<<30 + 5, "R/small": 3}, sizes); diff != "" {
-		t.Error(diff)
-	}
-}
 
 func TestAnArchiveThatBreaksIsSeenToBeBroken(t *testing.T) {
 	t.Parallel()

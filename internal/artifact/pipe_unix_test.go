@@ -16,7 +16,7 @@ func TestPipesAreNotOpened(t *testing.T) {
 	s, server := serve(t, Options{})
 	put(t, s, "1/R/artifacts/x", "x")
 	if err := syscall.Mkfifo(filepath.Join(s.options.Root, "1/R/artifacts/pipe"), 0o666); err != nil {
-		t.Skip("no pipes here")
+		t.Fatal(err)
 	}
 	client := &http.Client{Timeout: 10 * time.Second}
 	for _, target := range []string{proxyBase + "/1/R/artifacts/pipe", "/get-artifact?run_id=R&path=pipe"} {

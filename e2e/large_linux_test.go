@@ -66,7 +66,7 @@ func TestLargeFilesGoThroughInLittleMemory(t *testing.T) {
 	}
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		t.Skip("this system does not say how much memory a process has used")
+		t.Fatal(err)
 	}
 	peak := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindStringSubmatch(string(status))
 	kb, err := strconv.Atoi(peak[1])
