@@ -97,7 +97,7 @@ mlflow_list_artifacts <- function(path = NULL, run_id = NULL, client = NULL, rec
 }
 
 list_artifacts <- function(run, path, recursive) {
-  out <- tryCatch(list_on_server(run, path), mlflow_error_invalid_parameter_value = function(e) {
+  out <- catching(list_on_server(run, path), mlflow_error_invalid_parameter_value = function(e) {
     # A folder that the server does not open, such as an experiment's own artifact_location,
     # is where this machine has written the files.
     store <- run_store(run$client, run$run_id)

@@ -155,10 +155,10 @@ autolog_data <- function(call, frame) {
   if (!is.name(data)) return(invisible())
   value <- tryCatch(eval(data, frame), error = function(e) NULL)
   if (!is.data.frame(value)) return(invisible())
-  tryCatch(
+  catching(
     mlflow_log_input(mlflow_dataset(value, name = as.character(data)), "train"),
-    # A server without inputs of runs still gets the fit.
-    mlflow_error_endpoint_not_found = function(e) NULL
+    # A server without inputs of runs, which MLflow before 2.4 is, still gets the fit.
+    mlflow_rest_error = function(e) if (!e$status %in% c(404L, 405L)) stop(e)
   )
 }
 

@@ -5,11 +5,19 @@ mlflow_abort <- function(message, code = NULL, ..., class = NULL, call = NULL) {
     if (!is.null(code)) paste0("mlflow_error_", tolower(code)),
     class, "mlflow_error", "error", "condition"
   )
-  if (compat_cran()) classes <- c("simpleError", "error", "condition")
   stop(structure(
-    class = classes,
-    list(message = message, call = call, error_code = code, ...)
+    class = if (compat_cran()) c("simpleError", "error", "condition") else classes,
+    list(message = message, call = call, error_code = code, classes = classes, ...)
   ))
+}
+
+# tryCatch() for the classes of this package, which scripts do not see with options(mlflow.compat = "cran").
+catching <- function(expr, ...) {
+  handlers <- list(...)
+  tryCatch(expr, error = function(e) {
+    known <- intersect(names(handlers), c(class(e), e$classes))
+    if (length(known)) handlers[[known[[1L]]]](e) else stop(e)
+  })
 }
 
 rest_error <- function(endpoint, status, text, code, server_message, body) {

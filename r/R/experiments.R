@@ -15,7 +15,7 @@ mlflow_create_experiment <- function(name, artifact_location = NULL, client = NU
                                      exist_ok = FALSE) {
   name <- check_string(name, "name")
   client <- resolve_client(client)
-  id <- tryCatch(
+  id <- catching(
     rest_call(client, "experiments/create", "POST", body = list(
       name = name, artifact_location = artifact_location, tags = as_pairs(tags)
     ))$experiment_id,

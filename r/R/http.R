@@ -304,7 +304,7 @@ mlflow_rest <- function(..., client, query = NULL, data = NULL,
 send_call <- function(client, endpoint, verb, query, body, version, limit, parse, key) {
   if (is_offline(client)) return(offline_call(client, endpoint, verb, query, body))
   create <- verb == "POST" && endpoint %in% CREATES
-  answer <- tryCatch(
+  answer <- catching(
     http_request(
       client, verb, paste0("/api/", version, "/mlflow/", endpoint, query_string(query)),
       body = if (verb == "GET") NULL else json_body(body),

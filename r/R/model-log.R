@@ -114,7 +114,7 @@ begin_logged_model <- function(run, store, artifact_path, params) {
   host <- run$client$get_host_creds()$host
   if (isFALSE(getOption("mlflow.logged_models")) || store$kind %in% c("server", "offline")) return(NULL)
   if (isTRUE(.globals$no_logged_models[[host]])) return(NULL)
-  model <- tryCatch(
+  model <- catching(
     mlflow_create_logged_model(gsub("[/:.%\"']", "-", artifact_path), run$run_id,
       params = params, experiment_id = get_run(run$client, run$run_id)$experiment_id, client = run$client
     ),

@@ -79,7 +79,7 @@ mlflow_run <- function(uri = ".", entry_point = NULL, version = NULL, parameters
   if (!isTRUE(synchronous)) {
     return(with_env(env, with_this_r(run_handle(background_process(mlflow_bin(), shQuote(args))))))
   }
-  result <- with_env(env, tryCatch(do.call(mlflow_cli, as.list(args)), mlflow_error_command = function(e) e))
+  result <- with_env(env, catching(do.call(mlflow_cli, as.list(args)), mlflow_error_command = function(e) e))
   id <- run_id_in(unlist(strsplit(result$stderr, "\n", fixed = TRUE)))
   if (inherits(result, "error")) {
     mlflow_abort(

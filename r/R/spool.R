@@ -107,7 +107,7 @@ is_offline <- function(client) {
   if (is.null(gone)) return(FALSE)
   if (Sys.time() < gone) return(TRUE)
   # Time to look again. What waits goes first, so that later values stay the last.
-  back <- tryCatch(
+  back <- catching(
     {
       old <- options(mlflow.rest.retries = 0)
       on.exit(options(old))
@@ -336,7 +336,7 @@ sync_step <- function(state, lines, at) {
 sync_call <- function(state, endpoint, body, key = NULL) {
   send <- function() rest_call(state$client, endpoint, "POST", body = body, key = key)
   if (identical(endpoint, "runs/create")) return(send())
-  tryCatch(send(), mlflow_rest_error = function(e) {
+  catching(send(), mlflow_rest_error = function(e) {
     if (e$status >= 500L || e$status %in% c(401L, 403L, 408L, 429L)) stop(e)
     warning("Not sent: ", conditionMessage(e), call. = FALSE)
   })
@@ -365,7 +365,7 @@ sync_artifact <- function(state, entry) {
 sync_experiment <- function(id, client) {
   if (is.null(id) || !startsWith(id, "offline:")) return(id)
   name <- sub("^offline:", "", id)
-  found <- tryCatch(
+  found <- catching(
     rest_call(client, "experiments/get-by-name", query = list(experiment_name = name))$experiment,
     mlflow_error_resource_does_not_exist = function(e) NULL
   )

@@ -9,6 +9,36 @@ test_that("older names work", {
   expect_equal(mlflow_predict(mlflow_load_model(dir), 1), 3)
 })
 
+test_that("what the package catches itself is caught with compat = cran, too", {
+  local_session()
+  local_opts(mlflow.compat = "cran", mlflow.rest.retries = 0)
+  name <- new_name()
+  id <- mlflow_create_experiment(name)
+  expect_equal(mlflow_create_experiment(name, exist_ok = TRUE), id)
+  e <- expect_error(mlflow_create_experiment(name))
+  expect_identical(class(e), c("simpleError", "error", "condition"))
+  # An old server: neither logged models nor inputs of runs, and a page of HTML in their place.
+  info <- '{"run":{"info":{"run_id":"r","experiment_id":"0","status":"RUNNING","artifact_uri":"mlflow-artifacts:/0/r"},"data":{}}}'
+  server <- fake_server(list(list(status = 200, body = info), list(status = 404, body = "<html>Not Found</html>")))
+  client <- mlflow_client(server$url)
+  expect_null(begin_logged_model(list(client = client, run_id = "r"), list(kind = "proxy"), "m", NULL))
+  # A server that is gone is logged to later.
+  local_opts(mlflow.spool = tempfile("spool-"))
+  .globals$answered[["http://127.0.0.1:1"]] <- TRUE
+  expect_warning(
+    mlflow_log_metric("x", 1, run_id = "r", client = mlflow_client("http://127.0.0.1:1")), "does not answer any more"
+  )
+})
+
+test_that("a fit is logged to a server that has no inputs of runs", {
+  server <- fake_server(list(list(status = 404, body = "<html>Not Found</html>")))
+  local_session(uri = server$url)
+  .globals$active_run_stack <- "r"
+  here <- environment()
+  expect_null(autolog_data(quote(lm(dist ~ speed, data = cars)), here))
+  expect_length(server$requests(), 1)
+})
+
 test_that("the internals that other code reaches are there", {
   names <- c(".globals", "new_mlflow_client", "new_mlflow_uri", "new_mlflow_client_impl", "new_mlflow_host_creds",
     "resolve_client", "mlflow_rest", "get_rest_config", "mlflow_get_active_run_id", "mlflow_get_active_experiment_id",
