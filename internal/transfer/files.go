@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,10 @@ func (f folder) Each(ctx context.Context, faults func(string, error), fn func(Fi
 	if !hasEntries(string(f)) {
 		return nil
 	}
+	if info, err := os.Lstat(string(f)); err != nil || !info.IsDir() {
+		faults("", cmp.Or(err, errors.New("the folder is a link")))
+		return nil
+	}
 	root, err := os.OpenRoot(string(f))
 	if err != nil {
 		faults("", err)
@@ -66,6 +71,19 @@ func (f folder) Each(ctx context.Context, faults func(string, error), fn func(Fi
 		}
 		return fn(File{Path: name, Size: info.Size(), Open: func(context.Context) (io.ReadCloser, error) { return root.Open(name) }})
 	})
+}
+
+// stranger is a folder that a source names as that of a run or logged model and that has no such name. It is left alone: a
+// store that somebody else has made could name any folder of ours.
+type stranger string
+
+// Empty says that nothing is taken from the folder.
+func (stranger) Empty(context.Context) (bool, error) { return true, nil }
+
+// Each names the folder.
+func (s stranger) Each(_ context.Context, faults func(string, error), _ func(File) error) error {
+	faults("", fmt.Errorf("%s is left alone: MLflow's own folders are named …/RUN/artifacts", string(s)))
+	return nil
 }
 
 func hasEntries(dir string) bool {

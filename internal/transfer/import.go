@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/weir-ml/weir/mlflow"
@@ -138,6 +140,11 @@ func (im *importer) run(ctx context.Context) error {
 // experiment brings in an experiment and gives it as it is in the target.
 func (im *importer) experiment(ctx context.Context, e Experiment) (Experiment, error) {
 	what := "experiment " + e.ExperimentID
+	if err := checkID(e.ExperimentID); err != nil {
+		im.report.fault(what, err)
+		e.ExperimentID = "" // its runs have nowhere to go
+		return e, nil
+	}
 	im.checkTexts(what, &e.Tags)
 	id, taken, err := im.to.Experiments.MatchExperiment(ctx, e.Experiment)
 	if err != nil {
@@ -228,8 +235,9 @@ func (im *importer) oneRun(ctx context.Context, r *Run, here Experiment) error {
 		return context.Cause(ctx)
 	}
 	what := "run " + r.Info.RunID
-	if _, err := statusOf(string(r.Info.Status)); err != nil || r.Info.RunID == "" {
-		im.report.fault(what, cmp.Or(err, errors.New("it has no id")))
+	_, err := statusOf(string(r.Info.Status))
+	if err = cmp.Or(err, checkID(r.Info.RunID)); err != nil {
+		im.report.fault(what, err)
 		return nil
 	}
 	has, err := im.to.Runs.HasRun(ctx, r.Info.RunID)
@@ -292,8 +300,9 @@ func (im *importer) loggedModel(ctx context.Context, m *LoggedModel, here Experi
 		return nil
 	}
 	what := "logged model " + m.Info.ModelID
-	if _, err := modelStatusOf(string(m.Info.Status)); err != nil || m.Info.ModelID == "" {
-		im.report.fault(what, cmp.Or(err, errors.New("it has no id")))
+	_, err := modelStatusOf(string(m.Info.Status))
+	if err = cmp.Or(err, checkID(m.Info.ModelID)); err != nil {
+		im.report.fault(what, err)
 		return nil
 	}
 	has, err := im.to.LoggedModels.HasLoggedModel(ctx, m.Info.ModelID)
@@ -333,6 +342,17 @@ func (im *importer) loggedModel(ctx context.Context, m *LoggedModel, here Experi
 	im.report.count(&im.report.LoggedModels, added)
 	if added && lost > 0 {
 		im.report.fault(what, fmt.Errorf("%d points of its metrics belong to runs that are not here", lost))
+	}
+	return nil
+}
+
+// checkID refuses ids that no folder of the artifact root can have as its name.
+func checkID(id string) error {
+	switch {
+	case id == "":
+		return errors.New("it has no id")
+	case len(id) > 256, id[0] == '.', !fs.ValidPath(id), strings.Contains(id, `\`), strings.ContainsFunc(id, unicode.IsControl):
+		return errors.New("its id cannot be the name of a folder")
 	}
 	return nil
 }

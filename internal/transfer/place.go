@@ -112,7 +112,9 @@ func (p *places) move(ctx context.Context, uri string, own FileSet, there bool, 
 	case !has && !local:
 		return copying{}, uri, nil
 	case own == nil, isDir && !has && hasEntries(dir):
-		own = folder(dir)
+		if own = folder(dir); hasEntries(dir) && !isFolderOf(dir, id) {
+			own = stranger(dir)
+		}
 	case isDir:
 		dir = string(ownDir)
 	default: // from elsewhere
@@ -131,6 +133,12 @@ func (p *places) move(ctx context.Context, uri string, own FileSet, there bool, 
 		p.noteAbsent(dir, id)
 	}
 	return copying{own, path}, proxied + path, nil
+}
+
+// isFolderOf says whether a folder has the name that MLflow gives to those of a run or logged model.
+func isFolderOf(dir, id string) bool {
+	dir = filepath.Clean(dir)
+	return filepath.Base(dir) == "artifacts" && filepath.Base(filepath.Dir(dir)) == id
 }
 
 // noteAbsent counts a run or logged model whose files were to be in dir, when not even the folder of its experiment's folder

@@ -109,14 +109,11 @@ func parseInt(text string) (int64, error) {
 	return int64(f), nil
 }
 
-// openFile opens a regular file. Anything else is refused unopened: a pipe would be waited for until somebody writes to it.
+// openFile opens a regular file. Anything else is refused unopened: a pipe would be waited for until somebody writes to it,
+// and a link in a tree that comes from elsewhere could lead to any file of ours.
 func openFile(path string) (*os.File, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a file")
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, errors.New("it is a link or a device, not a file")
 	}
 	return os.Open(path)
 }
