@@ -228,6 +228,12 @@ export function Grid<T extends object>(props: GridProps<T>) {
       aria-multiselectable={onSelection ? true : undefined}
       data-testid={props.testId}
       onKeyDown={onKeyDown}
+      // The first cells stick only while there is something to stick against: a browser keeps a layer of its own for each
+      // sticky cell, and arranging the layers of all rows costs more than the rest of a frame.
+      onScroll={(event) => {
+        const grid = event.currentTarget;
+        grid.toggleAttribute("data-across", grid.scrollLeft > 0);
+      }}
       style={{ scrollPaddingTop: heads }}
     >
       <div style={{ minWidth, "--columns": template } as CSSProperties}>
