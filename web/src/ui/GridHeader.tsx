@@ -44,7 +44,7 @@ export function GridHeader<T>({ columns, sort, onSort, selectAll, toRows }: Grid
     <div role="rowgroup" className={css.head} onKeyDown={onKeyDown}>
       {groups.length > 0 ? (
         <div className={css.groups} aria-hidden="true">
-          <span className={css.corner} style={{ gridColumn: `1 / ${groups[0]?.from}` }} />
+          <span className={css.corner} style={{ gridColumn: `1 / ${selectAll ? 3 : 2}` }} />
           {groups.map((group) => (
             <span
               key={group.name}
