@@ -57,7 +57,10 @@ func buildCommand(template string, declared, extra []Param) (command, error) {
 		line += " --" + p.Name + " " + quote(p.Value)
 	}
 	c.shown = line
-	if words, ok := split(parts); ok {
+	if words, values, ok := split(parts); ok {
+		if err := checkCode(words, values); err != nil {
+			return command{}, err
+		}
 		for _, p := range extra {
 			words = append(words, "--"+p.Name, p.Value)
 		}
@@ -137,8 +140,9 @@ const (
 	metaInside  = "$`\\!"
 )
 
-// split makes words of a command that has no shell syntax but quotes and blanks, and false otherwise.
-func split(parts []part) (words []string, ok bool) {
+// split makes words of a command that has no shell syntax but quotes and blanks, and false otherwise. It tells in which of
+// them parameters are.
+func split(parts []part) (words []string, values []valueIn, ok bool) {
 	var word strings.Builder
 	started := false
 	quoted := byte(0)
@@ -152,6 +156,7 @@ func split(parts []part) (words []string, ok bool) {
 	}
 	for _, p := range parts {
 		if p.param != nil {
+			values = append(values, valueIn{len(words), p.param})
 			word.WriteString(p.param.Value)
 			started = true
 			continue
@@ -162,7 +167,7 @@ func split(parts []part) (words []string, ok bool) {
 			case quoted != 0 && c == quoted:
 				quoted = 0
 			case quoted == '"' && strings.IndexByte(metaInside, c) >= 0:
-				return nil, false
+				return nil, nil, false
 			case quoted != 0:
 				word.WriteByte(c)
 			case c == '\'' || c == '"':
@@ -170,7 +175,7 @@ func split(parts []part) (words []string, ok bool) {
 			case c == ' ' || c == '\t':
 				end()
 			case strings.IndexByte(metaOutside, c) >= 0:
-				return nil, false
+				return nil, nil, false
 			default:
 				assigns = assigns || c == '=' && len(words) == 0
 				word.WriteByte(c)
@@ -180,8 +185,33 @@ func split(parts []part) (words []string, ok bool) {
 	}
 	end()
 	// An assignment before the command, like X=1 make, is shell syntax too.
-	return words, quoted == 0 && len(words) > 0 && !assigns
+	return words, values, quoted == 0 && len(words) > 0 && !assigns
 }
+
+// valueIn is a parameter in a word of a command.
+type valueIn struct {
+	word  int
+	param *Param
+}
+
+// checkCode refuses values that would be more than data in what an interpreter reads as code, as in sh -c "echo {x}". A value
+// that is the whole of the code is meant to be code.
+func checkCode(words []string, values []valueIn) error {
+	for _, v := range values {
+		if v.word == 0 || !codeFlag.MatchString(words[v.word-1]) || words[v.word] == v.param.Value || plain.MatchString(v.param.Value) {
+			continue
+		}
+		return mlflow.Errorf(mlflow.CodeInvalidParameterValue,
+			"the value of parameter '%s' would become a part of the code after %s in the command of MLproject; use letters, digits, "+
+				"blanks and @%%+=:,./_- only, or have the project read it as an argument", v.param.Name, words[v.word-1])
+	}
+	return nil
+}
+
+var (
+	codeFlag = regexp.MustCompile(`^(-[a-z]?[ceE]|--eval|--command|eval)$`)
+	plain    = regexp.MustCompile(`^[\p{L}\p{N} @%+=:,./_-]*$`)
+)
 
 // weak are the constructs in which quoting a value does not make it data: here-documents, command substitution in its old
 // form, ANSI-C quotes, and what evaluates arithmetic.

@@ -39,6 +39,12 @@ func TestCommands(t *testing.T) {
 		{template: "prog > out.txt {name}", extra: extra, bash: `prog > out.txt 'a b' --seed 42 --note 'it'"'"'s'`},
 		{template: `echo "{plain}" '{alpha}' | cat`, bash: `echo "x.csv" '0.5' | cat`},
 		{template: "awk '{print $1}' {plain}", argv: []string{"awk", "{print $1}", "x.csv"}},
+		{template: `Rscript -e "f('{name}', {alpha})" {evil}`, argv: []string{"Rscript", "-e", "f('a b', 0.5)", "$(touch x)'; rm -rf ."}},
+		{template: `sh -c {evil}`, argv: []string{"sh", "-c", "$(touch x)'; rm -rf ."}}, // is meant to be code
+		{template: `sh -c "echo {evil}"`, fault: "'evil' would become a part of the code"},
+		{template: `Rscript --vanilla -e "f('{evil}')"`, fault: "'evil'"},
+		{template: `bash -lc 'echo "{lines}"'`, fault: "'lines'"},
+		{template: `python --eval x{evil}`, fault: "'evil'"},
 		{template: `echo "{evil}" | cat`, fault: "'evil'"},
 		{template: `echo '{name}' | cat`, fault: "'name'"},
 		{template: "cat <<EOF\n{name}\nEOF", fault: "'name'"},
