@@ -74,7 +74,7 @@ tr -d '[]{} \n' <predictions.json | sed 's/"predictions"://' | tr ',' '\n' |
 
 echo
 if [ "${DEMO_EXIT:-}" = 1 ] || [ ! -t 1 ]; then
-  echo "Open $ui to see the runs while the demo's servers live; they stop now."
+  echo "The servers stop now. \`make demo\` in a terminal, without DEMO_EXIT=1, leaves them on, and the runs are at $ui."
 else
   keep=1
   echo "Open $ui to see the runs, the plots and the registered model."

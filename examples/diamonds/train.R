@@ -179,7 +179,7 @@ fit_ranger <- function(trees, mtry) {
 
 # ---- The experiment -----------------------------------------------------------------
 
-mlflow_set_experiment("diamonds")
+if (!nzchar(Sys.getenv("MLFLOW_RUN_ID"))) invisible(mlflow_set_experiment("diamonds"))
 
 with(parent <- mlflow_start_run(run_name = "compare families"), {
   mlflow_log_params(rows = nrow(diamonds), seed = seed, holdout = holdout)
