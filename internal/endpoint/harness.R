@@ -6,6 +6,9 @@
 # each predict frame with a result or an error frame. The end of the input ends the worker. Standard output belongs to
 # the model's code; it never carries frames.
 local({
+  # While the model loads, R's compiler would cost more than it saves; it is back before the first request.
+  compiling <- .Internal(enableJIT(0L))
+
   protocol <- 1L
   xdr <- .Platform$endian != "little" # the other side reads numbers in the other order in this form only
   kind <- c(hello = 1L, load = 2L, ready = 3L, predict = 4L, result = 5L, error = 6L)
@@ -41,7 +44,7 @@ local({
     flush(output)
   }
 
-  # Runs code; an error becomes an error frame and the value NULL.
+  # Runs code; an error becomes an error frame and the value NULL. id is a promise, which code may change.
   guarded <- function(id, code) {
     calls <- NULL
     tryCatch(
@@ -57,6 +60,13 @@ local({
         invisible(NULL)
       }
     )
+  }
+
+  # The method of predict() for a class, or NULL: what utils::getS3method() finds, without loading package tools for it.
+  predict_method <- function(class) {
+    name <- paste0("predict.", class)
+    found <- get0(name, globalenv(), mode = "function")
+    if (is.null(found)) get0(name, asNamespace("stats")[[".__S3MethodsTable__."]], mode = "function", inherits = FALSE) else found
   }
 
   # The objects that a crate carries: the variables of its environment, and what `!!` put into its code.
@@ -84,7 +94,7 @@ local({
   load_owners <- function(model) {
     for (object in carried(model)) {
       for (name in c(class(object), attr(class(object), "package"))) {
-        if (is.null(utils::getS3method("predict", name, optional = TRUE)) && nzchar(system.file(package = name))) {
+        if (is.null(predict_method(name)) && nzchar(system.file(package = name))) {
           requireNamespace(name, quietly = TRUE)
         }
       }
@@ -122,9 +132,9 @@ local({
   predicts <- function(model) {
     if (is.function(model) || isS4(model)) return(TRUE)
     for (class in class(model)) {
-      if (!is.null(utils::getS3method("predict", class, optional = TRUE))) return(TRUE)
+      if (!is.null(predict_method(class))) return(TRUE)
     }
-    !is.null(utils::getS3method("predict", "default", optional = TRUE))
+    !is.null(predict_method("default"))
   }
 
   # The package that reads the files of a flavor; keras3 reads those of keras too.
@@ -259,7 +269,7 @@ local({
   # The columns with which requests to an object's predict() may be joined: "all", "numbers" or "none".
   joinable <- function(object) {
     for (class in class(object)) {
-      method <- utils::getS3method("predict", class, optional = TRUE)
+      method <- predict_method(class)
       if (is.null(method)) next
       name <- paste0(environmentName(topenv(environment(method))), "::", class)
       if (!name %in% c(by_terms, by_numbers)) return("none")
@@ -377,16 +387,24 @@ local({
   write_frame(frame$id, "ready", list(missing = character(), broken = character(), versions = unname(versions), join = loaded$join))
   rm(spec, versions, loaded)
 
-  repeat {
-    frame <- read_frame()
-    if (frame$kind != kind[["predict"]]) {
-      message("frame of unknown kind ", frame$kind)
-      quit("no", 3L, FALSE)
-    }
-    guarded(frame$id, {
+  # Answers frames until an error of the model ends the loop; the error's frame is written by then.
+  answer_frames <- function() {
+    repeat {
+      frame <- read_frame()
+      if (frame$kind != kind[["predict"]]) {
+        message("frame of unknown kind ", frame$kind)
+        quit("no", 3L, FALSE)
+      }
+      asked <<- frame$id
       data <- frame$payload$data
       answer <- slim(plain(predict_with(data, frame$payload$params)), NROW(data))
-      write_frame(frame$id, "result", answer)
-    })
+      write_frame(asked, "result", answer)
+    }
   }
+  asked <- 0L
+  .Internal(enableJIT(compiling))
+  for (name in c("read_frame", "write_frame", "slim", "plain", "refuse", "predict_with", "answer_frames")) {
+    assign(name, compiler::cmpfun(get(name)))
+  }
+  repeat guarded(asked, answer_frames())
 })

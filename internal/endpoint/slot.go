@@ -126,28 +126,32 @@ func (e *Endpoint) pause(fault int) bool {
 // serve feeds a worker until it must be replaced, for the reason that it returns, or the endpoint ends: nil. A worker
 // that is only worn out goes on until its successor is there, when there is to be one.
 func (e *Endpoint) serve(w *worker) (next *worker, reason error) {
+	s := newSeat()
 	for {
 		if worn := e.worn(w); worn != nil {
 			if next := e.takeSpare(); next != nil || e.cfg.Spares <= 0 {
 				return next, worn
 			}
 		}
+		e.queue.sit(s)
 		select {
 		case <-e.ctx.Done():
+			e.queue.rise(s)
 			return nil, nil
 		case <-w.exited:
+			e.queue.rise(s)
 			return nil, fmt.Errorf("it ended while idle: %s", w.ending())
-		case <-e.queue.wake:
+		case <-s.wake:
 		}
 		if w.dead() { // not this request's fault: another worker takes it
-			e.queue.signal()
-			continue
+			e.queue.pass()
+			return nil, fmt.Errorf("it ended while idle: %s", w.ending())
 		}
 		batch := e.queue.pop(e.room)
 		if batch == nil {
 			continue
 		}
-		batch = e.fill(batch)
+		batch = e.fill(s, batch)
 		w.requests += len(batch)
 		if broken := e.work(w, batch); broken != nil {
 			return nil, broken
@@ -155,8 +159,8 @@ func (e *Endpoint) serve(w *worker) (next *worker, reason error) {
 	}
 }
 
-// fill waits for more requests to join, as long as the configuration allows.
-func (e *Endpoint) fill(batch []*job) []*job {
+// fill waits in a seat for more requests to join, as long as the configuration allows.
+func (e *Endpoint) fill(s *seat, batch []*job) []*job {
 	if e.cfg.MaxBatchDelay <= 0 || batch[0].key == "" {
 		return batch
 	}
@@ -170,16 +174,18 @@ func (e *Endpoint) fill(batch []*job) []*job {
 		if most, limit := e.room(batch[0].key); len(batch) >= most || rows >= limit {
 			return batch
 		}
+		e.queue.sit(s)
 		select {
 		case <-timer.C:
+			e.queue.rise(s)
 			return batch
 		case <-e.ctx.Done():
+			e.queue.rise(s)
 			return batch
-		case <-e.queue.wake:
+		case <-s.wake:
 			was := len(batch)
 			batch = e.queue.more(batch, e.room)
-			if len(batch) == was { // it is for another slot, which has to look
-				e.queue.signal()
+			if len(batch) == was { // it is for another slot, which more has woken
 				return batch
 			}
 		}
