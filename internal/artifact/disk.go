@@ -275,6 +275,9 @@ func (d *disk) open(_ context.Context, key string) (*object, error) {
 	}
 	// Looking first keeps devices closed; opening without waiting keeps a pipe that comes in between from holding us.
 	info, err := d.root.Stat(key)
+	if errors.Is(err, syscall.ENOTDIR) {
+		err = fs.ErrNotExist // below a file there is nothing
+	}
 	if err != nil {
 		return nil, explainDisk(err, key)
 	}

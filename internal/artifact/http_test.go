@@ -160,6 +160,8 @@ func TestProxyAnswers(t *testing.T) {
 		{"get", "GET", "/1/R/artifacts/dir/f.csv", "a,b\n", 200},
 		{"get of an empty file", "GET", "/1/R/artifacts/empty", "", 200},
 		{"missing", "GET", "/1/no", `{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"No such artifact: '1/no'"}`, 404},
+		{"below a file", "GET", "/1/R/artifacts/empty/x", `{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"No such artifact: '1/R/artifacts/empty/x'"}`, 404},
+		{"put of a folder's name", "PUT", "/1/x/", `{"error_code":"INVALID_PARAMETER_VALUE","message":"Artifact path must include a filename (cannot end with '/')."}`, 400},
 		{"folder", "GET", "/1/R", `{"error_code":"INVALID_PARAMETER_VALUE","message":"Artifact path refers to a directory, not a file: '1/R'"}`, 400},
 		{"delete of a missing file", "DELETE", "/1/no", `{}`, 200},
 		{"put with a query", "PUT", "/1/x?y", `{"error_code":"INVALID_PARAMETER_VALUE","message":"an artifact is stored without a query string; a ? in its name is written %3F"}`, 400},
