@@ -3,7 +3,8 @@ if (!is.null(.fixture$process)) .fixture$process$kill()
 pids <- vapply(.globals$url_mapping, function(s) as.integer(s$pid %||% NA), 1L)
 for (server in .globals$url_mapping) try(close(server$lease), silent = TRUE)
 .globals_reset()
-until <- Sys.time() + 20
+# Only how long a busy machine may take.
+until <- Sys.time() + 120
 while (any(living <- vapply(pids[!is.na(pids)], process_alive, NA)) && Sys.time() < until) {
   Sys.sleep(0.2)
 }
