@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -190,20 +191,19 @@ func serverEnviron(environ []string) []string {
 
 // openLog opens a log for appending and says where new lines begin.
 func openLog(path string) (f *os.File, begin int64, err error) {
-	flags := os.O_WRONLY | os.O_CREATE | os.O_APPEND
-	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
-		flags |= os.O_TRUNC
-	}
-	f, err = os.OpenFile(path, flags, 0o600)
+	f, err = openOwn(path, os.O_WRONLY|os.O_APPEND)
 	if err != nil {
 		return nil, 0, fmt.Errorf("open the server's log: %w", err)
 	}
 	info, err := f.Stat()
-	if err != nil {
+	if err == nil && info.Size() <= maxLog {
+		return f, info.Size(), nil
+	}
+	if err = cmp.Or(err, f.Truncate(0)); err != nil {
 		f.Close()
 		return nil, 0, fmt.Errorf("open the server's log: %w", err)
 	}
-	return f, info.Size(), nil
+	return f, 0, nil
 }
 
 // lastLine gives the last line that stands in a log from begin on.

@@ -100,7 +100,7 @@ func checkForeign(store Store, host string) error {
 
 func openLock(store Store) (*os.File, error) {
 	path := store.LockPath()
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openOwn(path, os.O_RDWR)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("%s belongs to another user, whose server works on the store; "+
 			"share it through a server that listens for both (`weir server --backend-store-uri %s`)", path, store)

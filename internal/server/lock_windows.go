@@ -28,3 +28,8 @@ func tryLock(f *os.File) error {
 func detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP | windows.DETACHED_PROCESS}
 }
+
+// openOwn opens or makes a file in the user's own folder; Windows' folders hand their permissions down.
+func openOwn(path string, flags int) (*os.File, error) {
+	return os.OpenFile(path, flags|os.O_CREATE, 0o600)
+}
