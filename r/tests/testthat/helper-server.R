@@ -28,8 +28,8 @@ start_python <- function() {
   process <- background_process(
     Sys.getenv("MLFLOW_TEST_MLFLOW"),
     c(
-      "server", "--backend-store-uri", paste0("sqlite:///", dir, "/x.db"), "--artifacts-destination",
-      file.path(dir, "artifacts"), "--port", "0", "--workers", "1"
+      "server", "--backend-store-uri", shQuote(paste0("sqlite:///", dir, "/x.db")), "--artifacts-destination",
+      shQuote(file.path(dir, "artifacts")), "--port", "0", "--workers", "1"
     ),
     # Its ten processes for jobs are asked nothing here.
     env = c("LD_LIBRARY_PATH=", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false")
