@@ -199,7 +199,8 @@ describe("the runs page", () => {
     await screen.findAllByTestId("run-row");
     const asked = () => calls.filter((call) => call.path === "experiments/usage").length;
     expect(asked()).toBe(0);
-    await user.click(screen.getByText("Disk usage"));
+    await user.click(screen.getByRole("button", { name: "Active" }));
+    await user.click(await screen.findByRole("menuitem", { name: "Disk usage" }));
     const usage = await screen.findByTestId("disk-usage");
     const cells = within(usage)
       .getAllByRole("row")

@@ -57,6 +57,7 @@ export function RunsPage() {
   const navigate = useNavigate();
   const [selection, setSelection] = useState(noSelection);
   const [renaming, setRenaming] = useState(0);
+  const [measuring, setMeasuring] = useState(false);
   const lifecycle = useRunLifecycle();
   const ofExperiment = useExperimentChange();
 
@@ -161,10 +162,7 @@ export function RunsPage() {
         }
         name={name}
       >
-        <span className={css.about}>
-          <span className={`muted num ${css.id}`}>ID {experimentId}</span>
-          <DiskUsage experimentId={experimentId} />
-        </span>
+        <span className={`muted num ${css.id}`}>ID {experimentId}</span>
         <span className="muted truncate" style={{ flex: 1, minWidth: 0 }}>
           {experiment.data?.tags?.find((t) => t.key === "mlflow.note.content")?.value}
         </span>
@@ -185,6 +183,7 @@ export function RunsPage() {
           charts={charts}
           onCharts={(on) => set({ compareRunsMode: on ? "CHART" : undefined })}
           onRename={() => setRenaming(renaming + 1)}
+          onUsage={() => setMeasuring(true)}
           gone={experiment.data?.lifecycle_stage === "deleted"}
           onDelete={() => experiment.data && ofExperiment.remove(experiment.data)}
           onRestore={() => experiment.data && ofExperiment.restore(experiment.data)}
@@ -283,6 +282,11 @@ export function RunsPage() {
           }}
         />
       )}
+      <DiskUsage
+        experimentId={experimentId}
+        opened={measuring}
+        onClose={() => setMeasuring(false)}
+      />
     </>
   );
 }

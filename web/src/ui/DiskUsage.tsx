@@ -1,6 +1,5 @@
-import { Popover, UnstyledButton } from "@mantine/core";
+import { Modal } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 import { usageQuery } from "../api/queries";
 import type { ExperimentUsage } from "../api/types.gen";
 import { formatBytes, formatCount } from "../lib/format";
@@ -20,34 +19,32 @@ function rowsOf(usage: ExperimentUsage): [string, string, string][] {
   ];
 }
 
+interface DiskUsageProps {
+  experimentId: string;
+  opened: boolean;
+  onClose: () => void;
+}
+
 /** What an experiment takes of the disk, for those who ask. */
-export function DiskUsage({ experimentId }: { experimentId: string }) {
-  const [opened, setOpened] = useState(false);
+export function DiskUsage({ experimentId, opened, onClose }: DiskUsageProps) {
   const { data, error } = useQuery({ ...usageQuery(experimentId), enabled: opened });
   return (
-    <Popover opened={opened} onChange={setOpened} position="bottom-start" trapFocus>
-      <Popover.Target>
-        <UnstyledButton className={css.open} onClick={() => setOpened(!opened)}>
-          Disk usage
-        </UnstyledButton>
-      </Popover.Target>
-      <Popover.Dropdown>
-        {data ? (
-          <table className={css.table} data-testid="disk-usage">
-            <tbody>
-              {rowsOf(data).map(([name, count, size]) => (
-                <tr key={name}>
-                  <th scope="row">{name}</th>
-                  <td className="num">{count}</td>
-                  <td className="num">{size}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        ) : (
-          <span className="muted">{error ? error.message : "Adding up"}</span>
-        )}
-      </Popover.Dropdown>
-    </Popover>
+    <Modal opened={opened} onClose={onClose} title="Disk usage" size="xs" centered>
+      {data ? (
+        <table className={css.table} data-testid="disk-usage">
+          <tbody>
+            {rowsOf(data).map(([name, count, size]) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                <td className="num">{count}</td>
+                <td className="num">{size}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      ) : (
+        <span className="muted">{error ? error.message : "Adding up"}</span>
+      )}
+    </Modal>
   );
 }

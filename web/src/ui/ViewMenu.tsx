@@ -9,6 +9,7 @@ interface ViewMenuProps {
   charts: boolean;
   onCharts: (on: boolean) => void;
   onRename: () => void;
+  onUsage: () => void;
   /** Whether the experiment itself is deleted. */
   gone: boolean;
   onDelete: () => void;
@@ -65,6 +66,7 @@ export function ViewMenu(props: ViewMenuProps) {
         <Menu.Divider />
         <Menu.Label>Experiment</Menu.Label>
         <Menu.Item onClick={props.onRename}>Rename</Menu.Item>
+        <Menu.Item onClick={props.onUsage}>Disk usage</Menu.Item>
         {props.gone ? (
           <Menu.Item onClick={props.onRestore}>Restore</Menu.Item>
         ) : (
