@@ -52,16 +52,13 @@ func (f Float) AppendJSON(dst []byte) []byte {
 	case math.IsInf(v, -1):
 		return append(dst, `"-Infinity"`...)
 	}
-	format := byte('g')
-	if a := math.Abs(v); a == 0 || (a >= 1e-4 && a < 1e16) {
-		format = 'f'
+	switch a := math.Abs(v); {
+	case a >= 1e-4 && a < 1e16:
+		return appendFixed(dst, v)
+	case a == 0:
+		return append(strconv.AppendFloat(dst, v, 'f', -1, 64), ".0"...)
 	}
-	start := len(dst)
-	dst = strconv.AppendFloat(dst, v, format, -1, 64)
-	if format == 'f' && bytes.IndexByte(dst[start:], '.') < 0 {
-		dst = append(dst, ".0"...)
-	}
-	return dst
+	return strconv.AppendFloat(dst, v, 'g', -1, 64)
 }
 
 // MarshalJSON writes the form of AppendJSON.
