@@ -189,7 +189,7 @@ func (c *Chunk) Parse(sig *Signature, like *Like) (*Input, error) {
 		in.Columns, err = sig.applyTyped(in.Columns)
 		return in, err
 	}
-	if in = c.numbers(sig, like); in != nil {
+	if in = c.numbers(sig, like, 1); in != nil {
 		sig.addDefaults(in)
 		in.Columns, err = sig.apply(in.Columns, true)
 	} else if c.csv {

@@ -135,14 +135,14 @@ func TestNumbersAreReadAsCSVIs(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		if whole := wholeChunk([]byte(body)).numbers(sig, &Like{}); whole != nil {
+		if whole := wholeChunk([]byte(body)).numbers(sig, &Like{}, 1); whole != nil {
 			got, gotErr := ParseCSV([]byte(body), sig)
 			want, wantErr := parseCSV([]byte(body), sig, nil)
 			if (gotErr == nil) != (wantErr == nil) || wantErr == nil && dump(got) != dump(want) {
 				rt.Fatalf("%q: %v, and %v", body, gotErr, wantErr)
 			}
 		}
-		fast := chunk.numbers(sig, like)
+		fast := chunk.numbers(sig, like, rapid.IntRange(1, rows+1).Draw(rt, "readers"))
 		if fast == nil {
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"runtime"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,7 +19,8 @@ import (
 // (an empty text stays one). A header with one name less than the rows have fields makes the first field the row's name.
 // Column names stay as they are. What is wrong is INVALID_PARAMETER_VALUE with the line.
 func ParseCSV(body []byte, sig *Signature) (in *Input, err error) {
-	if in := wholeChunk(body).numbers(sig, &Like{}); in != nil {
+	readers := max(1, min(len(body)/perReader, runtime.GOMAXPROCS(0)))
+	if in := wholeChunk(body).numbers(sig, &Like{}, readers); in != nil {
 		sig.addDefaults(in)
 		in.Columns, err = sig.apply(in.Columns, true)
 		return in, err

@@ -27,11 +27,19 @@ func ParseJSON(body []byte, sig *Signature, bare bool) (in *Input, err error) {
 		p.flexible(s)
 		s.end()
 	case '{':
+		read := false // the data that most bodies have are read where they stand
 		fields := s.fieldsWith(func(key string) bool {
-			if key != "dataframe_split" {
+			switch {
+			case read:
+				return false
+			case key == "dataframe_split":
+				p.split(s, nil)
+			case key == "dataframe_records":
+				p.listOfRecords(s)
+			default:
 				return false
 			}
-			p.split(s, nil)
+			read = true
 			return true
 		})
 		s.end()
@@ -73,23 +81,9 @@ func (p *parser) object(s *scanner, fields []field, bare bool) {
 	}
 	switch {
 	case found == 1 && len(received) == 1:
-		in := s.within(data)
-		switch data.key {
-		case "dataframe_split": // has been read
-			in = nil
-		case "dataframe_records":
-			if c := in.peek(); c != '[' && c != '{' {
-				panic(frame.Refuse("dataframe_records must be a list of objects"))
-			}
+		if !data.taken {
+			in := s.within(data)
 			p.flexible(in)
-			// A list of values, which R writes of a vector, is one.
-			if !p.haveNames && p.in.Rows > 0 && p.in.Shape != Vector {
-				panic(frame.Refuse("dataframe_records must be a list of objects"))
-			}
-		default:
-			p.flexible(in)
-		}
-		if in != nil {
 			in.end()
 		}
 		for i := range fields {
@@ -104,6 +98,17 @@ func (p *parser) object(s *scanner, fields []field, bare bool) {
 	default:
 		panic(frame.Refuse("the input must be a JSON object with exactly one of the fields %s; received %s",
 			strings.Join(inputFields, ", "), listOrNone(received)))
+	}
+}
+
+// listOfRecords reads dataframe_records; a list of values, which R writes of a vector, is one.
+func (p *parser) listOfRecords(s *scanner) {
+	if c := s.peek(); c != '[' && c != '{' {
+		panic(frame.Refuse("dataframe_records must be a list of objects"))
+	}
+	p.flexible(s)
+	if !p.haveNames && p.in.Rows > 0 && p.in.Shape != Vector {
+		panic(frame.Refuse("dataframe_records must be a list of objects"))
 	}
 }
 

@@ -21,9 +21,13 @@ func (p *parser) records(s *scanner) {
 	p.haveNames = true
 	s.open('[', ']')
 	for row := 0; ; row++ {
+		start := s.i
 		p.record(s, row)
 		if !s.next(']') {
 			return
+		}
+		if row == 1 {
+			row += p.skipAhead(s, s.b[start:s.i])
 		}
 	}
 }
@@ -76,6 +80,7 @@ func ParseJSONLines(body []byte, sig *Signature) (in *Input, err error) {
 	first := s.peek()
 	p.haveNames = first == '{'
 	for row := 0; s.peek() != 0 || s.i < len(s.b); row++ {
+		start := s.i
 		if p.haveNames {
 			p.record(s, row)
 		} else {
@@ -83,6 +88,9 @@ func ParseJSONLines(body []byte, sig *Signature) (in *Input, err error) {
 		}
 		if c := s.inLine(); c != 0 && c != '\n' {
 			s.fail("%s after the value of a line", s.describe())
+		}
+		if s.peek(); row == 1 {
+			row += p.skipAhead(s, s.b[start:s.i])
 		}
 	}
 	if p.in.Rows == 0 {

@@ -142,14 +142,17 @@ func (p *parser) rows(s *scanner, fixed bool) {
 	if !s.open('[', ']') {
 		return
 	}
-	start := s.i
 	for row := 0; ; row++ {
+		start := s.i
 		p.row(s, row, fixed)
 		if row == 0 {
 			p.reserve(len(s.b)-s.i, s.i-start)
 		}
 		if !s.next(']') {
 			return
+		}
+		if row == 1 {
+			row += p.skipAhead(s, s.b[start:s.i])
 		}
 	}
 }

@@ -132,46 +132,53 @@ func (s *scanner) word(w string) bool {
 // tens are the powers of ten that a double holds exactly.
 var tens = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
-// short reads a number of at most 15 digits without an exponent: its digits and the power of ten to divide them by are
-// exact doubles then, so the quotient is the nearest double. For anything else it reads nothing.
-func (s *scanner) short() (x float64, isInt, ok bool) {
-	b, i := s.b, s.i
+// shortNumber reads a number of at most 15 digits without an exponent at b[i:] and says where it ends: its digits and the
+// power of ten to divide them by are exact doubles then, so the quotient is the nearest double. The end is 0 for anything else.
+func shortNumber(b []byte, i int) (x float64, whole bool, end int) {
 	negative := i < len(b) && b[i] == '-'
 	if negative {
 		i++
 	}
-	start, point := i, -1
-	var n int64
-	for ; i < len(b); i++ {
+	start := i
+	var n uint64
+	for i < len(b) {
 		d := b[i] - '0'
-		if d <= 9 {
-			n = n*10 + int64(d)
-			if i-start > 15 {
-				return 0, false, false
-			}
-		} else if b[i] == '.' && point < 0 {
-			point = i
-		} else {
+		if d > 9 {
 			break
 		}
+		n = n*10 + uint64(d)
+		i++
 	}
 	digits, decimals := i-start, 0
-	if point >= 0 {
-		digits, decimals = digits-1, i-point-1
+	if digits == 0 || digits > 1 && b[start] == '0' {
+		return 0, false, 0
 	}
-	whole := digits - decimals
-	if whole == 0 || digits > 15 || (point >= 0 && decimals == 0) || (whole > 1 && b[start] == '0') || i == len(b) || !endsScalar[b[i]] {
-		return 0, false, false
+	if i < len(b) && b[i] == '.' {
+		i++
+		point := i
+		for i < len(b) {
+			d := b[i] - '0'
+			if d > 9 {
+				break
+			}
+			n = n*10 + uint64(d)
+			i++
+		}
+		if decimals = i - point; decimals == 0 {
+			return 0, false, 0
+		}
+	}
+	if digits+decimals > 15 || i == len(b) || !endsScalar[b[i]] {
+		return 0, false, 0
 	}
 	x = float64(n)
 	if decimals > 0 {
 		x /= tens[decimals]
 	}
 	if negative {
-		x = math.Copysign(x, -1)
+		x = -x
 	}
-	s.i = i
-	return x, point < 0, true
+	return x, decimals == 0, i
 }
 
 // numberCell reads a short number into a column of numbers without a missing one; for anything else it reads nothing.
@@ -182,10 +189,11 @@ func (s *scanner) numberCell(c *Column) bool {
 	if s.i < len(s.b) && s.b[s.i] <= ' ' {
 		s.peek()
 	}
-	x, isInt, ok := s.short()
-	if !ok {
+	x, isInt, end := shortNumber(s.b, s.i)
+	if end == 0 {
 		return false
 	}
+	s.i = end
 	if c.Kind == Integer && (!isInt || x <= math.MinInt32 || x > math.MaxInt32) {
 		c.Kind = Double
 	}
@@ -196,23 +204,14 @@ func (s *scanner) numberCell(c *Column) bool {
 
 // number reads a number; isInt says that it has neither point nor exponent.
 func (s *scanner) number() (x float64, isInt bool) {
-	if x, isInt, ok := s.short(); ok {
+	if x, isInt, end := shortNumber(s.b, s.i); end > 0 {
+		s.i = end
 		return x, isInt
 	}
 	start := s.i
-	isInt = true
-	for s.i < len(s.b) {
-		switch c := s.b[s.i]; {
-		case c >= '0' && c <= '9' || c == '-' || c == '+':
-		case c == '.' || c == 'e' || c == 'E':
-			isInt = false
-		default:
-			goto done
-		}
-		s.i++
-	}
-done:
+	s.i += numberLength(s.b[s.i:])
 	text := s.b[start:s.i]
+	isInt = bytes.IndexAny(text, ".eE") < 0
 	if len(text) == 0 {
 		s.fail("%s where a value is expected", s.describe())
 	}
