@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"strconv"
@@ -288,6 +289,9 @@ func appendNumber(dst []byte, x float64) []byte {
 			dst = append(dst, '-')
 		}
 		return append(dst, "Inf"...)
+	}
+	if a := math.Abs(x); a >= 1e-4 && a < 1e6 { // written alike but for whole numbers
+		return bytes.TrimSuffix(mlflow.Float(x).AppendJSON(dst), []byte(".0"))
 	}
 	return strconv.AppendFloat(dst, x, 'g', -1, 64)
 }

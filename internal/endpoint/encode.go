@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"runtime"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/weir-ml/weir/internal/rds"
@@ -32,9 +34,68 @@ func (e *encoder) top(v rds.Value, rows int) error {
 		if names := v.Attributes().Strings("names"); names != nil && rds.Len(v) != rows {
 			return e.object(names, func(i int) error { return e.element(v, i) })
 		}
-		return e.array(rds.Len(v), func(i int) error { return e.element(v, i) })
+		return e.vector(v)
 	}
 	return e.value(v)
+}
+
+// vector renders the elements of a vector as an array.
+func (e *encoder) vector(v rds.Value) error {
+	if d, ok := v.(*rds.Double); ok && len(d.Attrs) == 0 {
+		e.numbers(d.V)
+		return nil
+	}
+	return e.array(rds.Len(v), func(i int) error { return e.element(v, i) })
+}
+
+// perProcessor is how many numbers another processor is worth starting for.
+const perProcessor = 4096
+
+// numbers renders plain numbers as an array; many are divided among the processors, which wait for it meanwhile.
+func (e *encoder) numbers(v []float64) {
+	e.out = append(e.out, '[')
+	n := min(len(v)/perProcessor, runtime.GOMAXPROCS(0))
+	if n < 2 {
+		e.list(v)
+		e.out = append(e.out, ']')
+		return
+	}
+	parts := make([]encoder, n-1)
+	var done sync.WaitGroup
+	for k := range parts {
+		of := v[(k+1)*len(v)/n : (k+2)*len(v)/n]
+		done.Go(func() {
+			parts[k].out = append(make([]byte, 0, 20*len(of)), ',')
+			parts[k].list(of)
+		})
+	}
+	e.list(v[:len(v)/n])
+	done.Wait()
+	for k := range parts {
+		e.out = append(e.out, parts[k].out...)
+		e.infinite = e.infinite || parts[k].infinite
+	}
+	e.out = append(e.out, ']')
+}
+
+// list renders numbers with commas between them.
+func (e *encoder) list(v []float64) {
+	for i, x := range v {
+		if i > 0 {
+			e.out = append(e.out, ',')
+		}
+		e.number(x)
+	}
+}
+
+// number renders a number that is no date; what JSON has none for is null.
+func (e *encoder) number(x float64) {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		e.infinite = e.infinite || !math.IsNaN(x)
+		e.out = append(e.out, "null"...)
+		return
+	}
+	e.out = mlflow.Float(x).AppendJSON(e.out)
 }
 
 func isAtomic(v rds.Value) bool {
@@ -115,7 +176,7 @@ func (e *encoder) value(v rds.Value) error {
 	if rds.Len(v) == 1 {
 		return e.element(v, 0)
 	}
-	return e.array(rds.Len(v), func(i int) error { return e.element(v, i) })
+	return e.vector(v)
 }
 
 func attribute(v rds.Value, name string) rds.Value {
@@ -217,12 +278,7 @@ func (e *encoder) integer(v *rds.Integer, i int) error {
 const maxSeconds = 253402300800
 
 func (e *encoder) double(v *rds.Double, x float64) {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
-		e.infinite = e.infinite || !math.IsNaN(x)
-		e.out = append(e.out, "null"...)
-		return
-	}
-	if len(v.Attrs) > 0 {
+	if len(v.Attrs) > 0 && !math.IsNaN(x) && !math.IsInf(x, 0) {
 		seconds, layout := x, "2006-01-02T15:04:05.999999Z"
 		if rds.Inherits(v, "Date") {
 			seconds, layout = math.Floor(x)*86400, "2006-01-02"
@@ -236,5 +292,5 @@ func (e *encoder) double(v *rds.Double, x float64) {
 			return
 		}
 	}
-	e.out = mlflow.Float(x).AppendJSON(e.out)
+	e.number(x)
 }
