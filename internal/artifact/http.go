@@ -123,12 +123,12 @@ func (s *Store) servePut(w http.ResponseWriter, r *http.Request) error {
 		return mlflow.Errorf(mlflow.CodeInvalidParameterValue,
 			"an artifact is stored without a query string; a ? in its name is written %%3F")
 	}
-	if strings.HasSuffix(r.URL.EscapedPath(), "/") { // a folder's name: the file would get another one than was asked for
-		return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "Artifact path must include a filename (cannot end with '/').")
-	}
 	key, err := keyOfRequest(r, proxyPath)
 	if err != nil {
 		return err
+	}
+	if strings.HasSuffix(r.URL.EscapedPath(), "/") { // a folder's name: the file would get another one than was asked for
+		return mlflow.Errorf(mlflow.CodeInvalidParameterValue, "Artifact path must include a filename (cannot end with '/').")
 	}
 	info, err := s.receive(w, r, key)
 	if err != nil {
