@@ -93,11 +93,11 @@ func (a *app) fetch(ctx context.Context, o *modelOptions) (endpoint.Config, erro
 	}
 	cache := o.cacheDir
 	if cache == "" {
-		dir, err := os.UserCacheDir()
+		dir, err := cacheFolder()
 		if err != nil {
-			dir = os.TempDir()
+			return c, err
 		}
-		cache = filepath.Join(dir, "weir", "models")
+		cache = filepath.Join(dir, "models")
 	}
 	stores := modelStores{a.cloudOptions()}
 	if stores.Knows(o.uri) {

@@ -54,6 +54,9 @@ func (a *app) buildDocker() *cobra.Command {
 	cmd := &cobra.Command{Use: "build-docker", Short: "Write, and build, a container image that serves a model", Long: dockerHelp, Args: javaArg,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.warnIgnored(cmd)
+			if !imageName.MatchString(o.name) {
+				return usagef("--name %q is no name of an image", o.name)
+			}
 			if o.dir == "" {
 				o.dir = regexp.MustCompile(`[^A-Za-z0-9._-]+`).ReplaceAllString(o.name, "-") + "-docker"
 			}
@@ -171,6 +174,7 @@ var baseR = strings.Fields("base compiler datasets graphics grDevices grid metho
 var (
 	packageName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.]*$`)
 	versionText = regexp.MustCompile(`^[0-9][0-9A-Za-z.-]*$`)
+	imageName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/:@-]*$`)
 )
 
 func dockerRecipe(dir, base string) (*recipe, error) {
@@ -186,7 +190,7 @@ func dockerRecipe(dir, base string) (*recipe, error) {
 	if versionText.MatchString(m.RVersion) {
 		r.RVersion = m.RVersion
 	}
-	if strings.ContainsAny(base, " \t\r\n") {
+	if base != "" && !imageName.MatchString(base) {
 		return nil, usagef("--base-image %q is no name of an image", base)
 	}
 	if base == "" {

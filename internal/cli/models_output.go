@@ -49,11 +49,11 @@ var errBusy = errors.New("another process is writing it")
 func (a *app) createOutput(target, identity string, restart bool) (*batchOutput, *endpoint.BatchState, error) {
 	o := &batchOutput{target: target, identity: identity, cloud: a.cloudOptions()}
 	if artifact.IsCloudURI(target) {
-		dir, err := os.UserCacheDir()
+		dir, err := cacheFolder()
 		if err != nil {
-			dir = os.TempDir()
+			return nil, nil, fmt.Errorf("write the predictions: %w", err)
 		}
-		dir = filepath.Join(dir, "weir", "batches")
+		dir = filepath.Join(dir, "batches")
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, nil, fmt.Errorf("write the predictions: %w", err)
 		}
