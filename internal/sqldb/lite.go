@@ -82,7 +82,8 @@ func (db *liteDB) setup(ctx context.Context, conn *liteConn, readOnly bool) erro
 		pragmas = append(pragmas, `pragma fullfsync = on`, `pragma checkpoint_fullfsync = on`)
 	}
 	if readOnly {
-		pragmas = append(pragmas, `pragma query_only = on`)
+		// Searches in large experiments read all over the file.
+		pragmas = append(pragmas, `pragma query_only = on`, `pragma cache_size = -16384`)
 	} else {
 		if err := refuseMLflow(ctx, conn); err != nil {
 			return err

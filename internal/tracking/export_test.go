@@ -9,6 +9,9 @@ import (
 // SetProbe has searches walk along an index when so many runs match each condition, so that few runs are enough to test it.
 func (s *Store) SetProbe(n int) { s.probe = n }
 
+// SetNarrow has searches sort narrow rows when so many times a page match.
+func (s *Store) SetNarrow(n int) { s.narrow = n }
+
 // BuildDocument makes a run's document at once.
 func (s *Store) BuildDocument(ctx context.Context, runID string) error {
 	var id int64

@@ -9,6 +9,9 @@ import (
 // probeLimit is how many matches of one condition are few enough to start from them and sort.
 const probeLimit = 2000
 
+// narrowFrom is how many times a page must match for only what sorts the runs to be read of those that match.
+const narrowFrom = 4
+
 // plan fixes the columns and chooses where the search starts.
 func (l *runList) plan() error {
 	byStart := false
@@ -97,7 +100,7 @@ func (l *runList) chooseDrive() error {
 			return nil
 		}
 		if n < best {
-			best, l.drive, l.driveID = n, t, key
+			best, l.drive, l.driveID, l.driven = n, t, key, n
 		}
 	}
 	return nil

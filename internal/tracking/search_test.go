@@ -257,6 +257,12 @@ func TestSearchAgreesWithAModel(t *testing.T) {
 			rapid.SampledFrom([]string{"params.p IS NULL", "params.q IS NOT NULL", "params.p IN ('a', 'ab')", "params.p NOT IN ('a')"}),
 		)
 		filters := rapid.Custom(func(r *rapid.T) string {
+			if rapid.IntRange(0, 3).Draw(r, "usual") == 0 { // what plans are made for
+				return rapid.SampledFrom([]string{
+					"metrics.m > 0 AND params.p = 'a'", "params.p = 'a' AND params.q = 'a'", "params.p = 'a'", "params.p = '" + long + "1' AND metrics.m <= 2.5",
+					"metrics.m >= -3 AND metrics.m < 2.5 AND params.q = 'a' AND metrics.n != 1", "params.p = 'a' AND params.p != 'b'", "params.p = 'a' AND params.zzz = 'a'",
+				}).Draw(r, "filter")
+			}
 			terms := rapid.SliceOfN(term, 0, 3).Draw(r, "terms")
 			for i := range terms {
 				if rapid.IntRange(0, 4).Draw(r, "not") == 0 {
@@ -275,6 +281,7 @@ func TestSearchAgreesWithAModel(t *testing.T) {
 				MaxResults: mlflow.Some(rapid.Int64Range(1, 40).Draw(r, "page")),
 			}
 			s.store.SetProbe(rapid.SampledFrom([]int{1, 2000}).Draw(r, "probe"))
+			s.store.SetNarrow(rapid.SampledFrom([]int{0, 4}).Draw(r, "narrow"))
 			in := rapid.SampledFrom([][]int{{0}, {1, 2}, {0, 1, 2}}).Draw(r, "experiments")
 			for _, e := range in {
 				req.ExperimentIDs = append(req.ExperimentIDs, exps[e])

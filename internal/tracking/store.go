@@ -36,8 +36,8 @@ type Store struct {
 	o    Options
 	logs *sqldb.Queue[*logOp]
 	keys keyCache
-	// probe is probeLimit, but for tests
-	probe int
+	// probe is probeLimit and narrow narrowFrom, but for tests
+	probe, narrow int
 
 	stop    context.CancelFunc
 	working sync.WaitGroup
@@ -59,7 +59,7 @@ func New(db *sqldb.DB, o Options) (*Store, error) {
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
-	s := &Store{db: db, o: o, probe: probeLimit, docs: make(chan int64, 4096)}
+	s := &Store{db: db, o: o, probe: probeLimit, narrow: narrowFrom, docs: make(chan int64, 4096)}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	files, err := fs.Sub(migrations, "migrations")
