@@ -61,6 +61,9 @@ func TestTwoServersOnOneStoreServeSixteenClients(t *testing.T) {
 	})
 }
 
+// wideSteps is how many steps of many metrics a client of two servers logs.
+const wideSteps = 4
+
 // writeAndRead makes an experiment, unless another client was faster, and a run in it, and reads back what it wrote. A
 // server may have seen the experiment's names before, or see them first in what the other one wrote.
 func writeAndRead(ctx context.Context, writer, reader *mlflow.Client, n, i int) (won bool, err error) {
@@ -96,25 +99,41 @@ func writeAndRead(ctx context.Context, writer, reader *mlflow.Client, n, i int) 
 			return won, err
 		}
 	}
+	// And with steps of many metrics, which are stored as packs.
+	for step := range int64(wideSteps) {
+		wide := &mlflow.LogBatchRequest{RunID: id}
+		for k := range wideKeys {
+			wide.Metrics = append(wide.Metrics, mlflow.Metric{Key: fmt.Sprint("w", k), Value: mlflow.Float(step), Timestamp: step, Step: step})
+		}
+		to := writer
+		if step%2 == 1 {
+			to = reader
+		}
+		if err := to.LogBatch(ctx, wide); err != nil {
+			return won, err
+		}
+	}
 	got, err := reader.GetRun(ctx, id)
 	if err != nil {
 		return won, err
 	}
-	if len(got.Data.Params) != 1 || got.Data.Params[0].Value != fmt.Sprint(n) || len(got.Data.Metrics) != 1 || got.Data.Metrics[0].Step != 43 {
+	if len(got.Data.Params) != 1 || got.Data.Params[0].Value != fmt.Sprint(n) || len(got.Data.Metrics) != 1+wideKeys || got.Data.Metrics[0].Step != 43 {
 		return won, fmt.Errorf("the other server shows %+v", got.Data)
 	}
-	points := int64(0)
-	for m, err := range reader.MetricHistory(ctx, id, "loss") {
-		if err != nil {
-			return won, err
+	for key, want := range map[string]int64{"loss": 44, "w0": wideSteps, fmt.Sprint("w", wideKeys-1): wideSteps} {
+		points := int64(0)
+		for m, err := range reader.MetricHistory(ctx, id, key) {
+			if err != nil {
+				return won, err
+			}
+			if m.Step != points {
+				return won, fmt.Errorf("point %d of %s is at step %d", points, key, m.Step)
+			}
+			points++
 		}
-		if m.Step != points {
-			return won, fmt.Errorf("point %d is at step %d", points, m.Step)
+		if points != want {
+			return won, fmt.Errorf("%d points of %s", points, key)
 		}
-		points++
-	}
-	if points != 44 {
-		return won, fmt.Errorf("%d points", points)
 	}
 	found, err := reader.SearchRuns(ctx, &mlflow.SearchRunsRequest{ExperimentIDs: []string{e.ExperimentID}, Filter: fmt.Sprintf("params.who = '%d' and metrics.loss = 43", n)})
 	if err == nil && len(found.Runs) != 1 {
