@@ -180,6 +180,8 @@ mlflow_download_artifacts_from_uri <- function(artifact_uri, client = mlflow_cli
 # are; everything else is fetched to `dest`.
 fetch_artifact <- function(uri, client, dest = NULL) {
   uri <- enc2utf8(as.character(uri))
+  # Scripts put "file://" before a run's artifact_uri, which was a plain path once.
+  uri <- sub("^file:/*(?=(mlflow-artifacts|runs|models|s3|gs):/)", "", uri, perl = TRUE)
   local <- path.expand(os_path(local_path(uri)))
   if (grepl("^file:", uri) || (!grepl("^[a-z][a-z0-9+.-]+:/", uri)) || file.exists(local)) {
     if (!file.exists(local)) {

@@ -38,7 +38,7 @@ run_id_text <- function(x) {
   id <- if (inherits(x, "mlflow_run")) mlflow_id(x) else as.character(x)
   # A run that was started offline has its server's id since mlflow_sync().
   synced <- unlist(.globals$run_map[id], use.names = FALSE)
-  if (length(synced) == length(id)) synced else id
+  if (length(id) && length(synced) == length(id)) synced else id
 }
 
 #' Start a run
@@ -100,7 +100,14 @@ mlflow_start_run <- function(run_id = NULL, experiment_id = NULL, start_time = N
     ), code = "INVALID_STATE")
   }
   client <- mlflow_client()
-  attach_to <- run_id_or_null(run_id) %||% run_id_of_job()
+  attach_to <- run_id_or_null(run_id)
+  # A search that found nothing gives no id: that is a fault, not a wish for a new run.
+  if (!is.null(attach_to) && (length(attach_to) != 1L || is.na(attach_to))) {
+    mlflow_abort(paste0("`run_id` must be the id of one run, not ", paste(deparse(run_id), collapse = " "), "."),
+      code = "INVALID_PARAMETER_VALUE", argument = "run_id"
+    )
+  }
+  attach_to <- attach_to %||% run_id_of_job()
   run <- if (!is.null(attach_to)) {
     attach_run(client, attach_to, tags, run_name)
   } else {

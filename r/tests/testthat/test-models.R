@@ -17,6 +17,13 @@ predict_elsewhere <- function(dir, data) {
   out$out
 }
 
+test_that("a model loads by its run's artifact_uri with file:// before it", {
+  local_session()
+  run <- new_run(mlflow_log_model(lm(dist ~ speed, cars), "model"))
+  uri <- paste0("file://", run$artifact_uri, "/model")
+  expect_equal(coef(mlflow_load_model(uri)), coef(lm(dist ~ speed, cars)))
+})
+
 test_that("a crate is saved as upstream saves it", {
   model <- lm(dist ~ speed, cars)
   dir <- saved(crate(~ stats::predict(model, .x), model))

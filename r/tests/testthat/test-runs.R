@@ -170,3 +170,13 @@ test_that("a part of a run prints as a table, without a word of what it lacks", 
   expect_warning(out <- capture.output(print(run[1, 1]), print(run["run_id"]), print(mlflow_get_experiment("0")[, 1])), NA)
   expect_false(any(grepl("<mlflow_", out)))
 })
+
+test_that("no run id is a fault, not a wish for a new run", {
+  local_session()
+  for (id in list(character(), NA, c("a", "b"))) {
+    expect_error(mlflow_start_run(run_id = id), "`run_id` must be the id of one run, not ",
+      class = "mlflow_error_invalid_parameter_value")
+  }
+  expect_error(mlflow_log_metric("a", 1, run_id = character()))
+  expect_null(mlflow_active_run_id())
+})
