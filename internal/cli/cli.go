@@ -134,7 +134,7 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 	case errors.As(err, &exit):
 		return int(exit)
 	}
-	line := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "\n", "; ")), " ")
+	line := printable(strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "\n", "; ")), " "))
 	// R's package looks for this word and shows what follows it.
 	if !strings.HasPrefix(line, "FileNotFoundError") {
 		line = a.name + ": " + line

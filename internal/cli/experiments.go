@@ -143,7 +143,7 @@ func (a *app) getExperiment() *cobra.Command {
 			{"Lifecycle Stage", e.LifecycleStage}, {"Creation Time", orNA(e.CreationTime)},
 			{"Last Update Time", orNA(e.LastUpdateTime)}, {"Tags", strings.Join(tags, ", ")},
 		} {
-			if _, err := fmt.Fprintf(a.Stdout, "%-19s: %s\n", line[0], line[1]); err != nil {
+			if _, err := fmt.Fprintf(a.Stdout, "%-19s: %s\n", line[0], printable(line[1])); err != nil {
 				return err
 			}
 		}

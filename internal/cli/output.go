@@ -4,13 +4,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
 // writeTable prints rows as MLflow does: two spaces between columns, a line of dashes below the headers.
 func writeTable(w io.Writer, headers []string, rows [][]string) error {
+	shown := make([][]string, len(rows))
+	for i, row := range rows {
+		for _, cell := range row {
+			shown[i] = append(shown[i], printable(cell))
+		}
+	}
+	rows = shown
 	widths := make([]int, len(headers))
 	for i, h := range headers {
 		widths[i] = max(len(h)+2, 4)
@@ -33,6 +42,27 @@ func writeTable(w io.Writer, headers []string, rows [][]string) error {
 		}
 	}
 	return nil
+}
+
+// printable shows characters that command a terminal as escapes: names and tags come from whoever wrote to the store.
+func printable(text string) string {
+	if strings.IndexFunc(text, commands) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if commands(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// commands knows control characters, and those that turn the direction of writing around.
+func commands(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
 }
 
 // writeJSON prints v with an indentation of the given spaces.

@@ -90,9 +90,14 @@ func absolute(path, dir string) string {
 	return filepath.Clean(path)
 }
 
-var userInfo = regexp.MustCompile(`//[^/@]*@`)
+var (
+	userInfo      = regexp.MustCompile(`//[^/]*@`)
+	passwordParam = regexp.MustCompile(`(?i)([?&](?:ssl)?password=)[^&]*`)
+)
 
-func redact(uri string) string { return userInfo.ReplaceAllString(uri, "//…@") }
+func redact(uri string) string {
+	return passwordParam.ReplaceAllString(userInfo.ReplaceAllString(uri, "//…@"), "$1…")
+}
 
 // Database is the file of the store's SQLite database, or its PostgreSQL address.
 func (s Store) Database() string {

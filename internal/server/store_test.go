@@ -25,6 +25,21 @@ func TestParseStoreSaysWhatItCannotOpen(t *testing.T) {
 	}
 }
 
+func TestAStoreIsNamedWithoutItsPassword(t *testing.T) {
+	t.Parallel()
+	for uri, want := range map[string]string{
+		"postgresql://u:pw@h/d":                          "postgresql://…@h/d",
+		"postgresql://u:p@pw@h/d":                        "postgresql://…@h/d",
+		"postgresql://h/d?password=pw&sslmode=require":   "postgresql://h/d?password=…&sslmode=require",
+		"postgresql://h/d?user=u&SSLPassword=pw":         "postgresql://h/d?user=u&SSLPassword=…",
+		"postgresql+psycopg2://u:pw@h:5432/d?password=p": "postgresql+psycopg2://…@h:5432/d?password=…",
+	} {
+		if got := (Store{Postgres: uri}).String(); got != want {
+			t.Errorf("%s is shown as %s, want %s", uri, got, want)
+		}
+	}
+}
+
 func TestArtifactPlacesFollowMLflowsRules(t *testing.T) {
 	t.Parallel()
 	folder, file := Store{Folder: "/data/mlruns"}, Store{File: "/data/x.db"}
