@@ -109,18 +109,27 @@ func HandleScan[Req, Resp any](rt *Router, pattern string, p Permission, scan Sc
 func Stream(rt *Router, pattern string, p Permission, h http.HandlerFunc) {
 	methods, path := splitPattern(pattern)
 	rt.mount(Route{Methods: methods, Path: path, Permission: p}, func(w http.ResponseWriter, r *http.Request) {
-		err := rt.allow(r, p, func(field string) string {
-			if v := r.PathValue(field); v != "" {
-				return v
-			}
-			return r.URL.Query().Get(field)
-		})
+		err := rt.allow(r, p, func(field string) string { return Param(r, field) })
 		if err != nil {
 			WriteError(w, r, err)
 			return
 		}
 		h(w, r)
 	})
+}
+
+// Param gives a parameter of a stream's request: of the path if its pattern has one of the name, else the first one in the
+// query; run_uuid stands for a run_id that is absent or empty. The permission was checked for this value, so a handler that reads the parameter in
+// another way would act on what nobody allowed.
+func Param(r *http.Request, name string) string {
+	if strings.Contains(r.Pattern, "{"+name) {
+		return r.PathValue(name)
+	}
+	query := r.URL.Query()
+	if v := query.Get(name); v != "" || name != "run_id" {
+		return v
+	}
+	return query.Get("run_uuid")
 }
 
 func splitPattern(pattern string) (methods []string, path string) {

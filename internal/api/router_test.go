@@ -161,6 +161,30 @@ func (p onlyOne) Allow(_ context.Context, _ Actor, perm Permission, id string) e
 
 func (p onlyOne) Scope(context.Context, Actor, string) Scope { return Scope{IDs: []string{p.id}} }
 
+// TestAStreamReadsTheParameterThatWasAllowed: a request that names two runs must not be allowed one and get the other.
+func TestAStreamReadsTheParameterThatWasAllowed(t *testing.T) {
+	t.Parallel()
+	rt := &Router{Policy: onlyOne{"mine"}}
+	Stream(rt, "GET mlflow/stream", Read(Resource{Kind: "run", Field: "run_id"}), func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, Param(r, "run_id"))
+	})
+	Stream(rt, "POST mlflow/folder/{run_id...}", Edit(Resource{Kind: "run", Field: "run_id"}), func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("%s is allowed", r.URL)
+	})
+	if w := get(rt, "POST", "/api/2.0/mlflow/folder/?run_id=mine"); w.Code != 403 {
+		t.Errorf("a value beside an empty path: %d", w.Code)
+	}
+	for query, want := range map[string]int{
+		"run_id=mine": 200, "run_uuid=mine": 200, "run_id=&run_uuid=mine": 200, "run_id=mine&run_id=yours": 200, "run_id=mine&run_uuid=yours": 200,
+		"run_id=yours&run_id=mine": 403, "run_id=yours&run_uuid=mine": 403, "run_id=&run_id=mine": 403, "run_uuid=yours&run_uuid=mine": 403, "": 403,
+	} {
+		w := get(rt, "GET", "/api/2.0/mlflow/stream?"+query)
+		if w.Code != want || want == 200 && w.Body.String() != "mine" {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
+	}
+}
+
 func TestPolicyDecidesForEveryRoute(t *testing.T) {
 	t.Parallel()
 	rt := testRouter()
@@ -172,6 +196,7 @@ func TestPolicyDecidesForEveryRoute(t *testing.T) {
 		"/api/2.0/mlflow-artifacts/artifacts/mine":            200,
 		"/api/2.0/mlflow-artifacts/artifacts/yours":           403,
 		"/api/2.0/mlflow/runs/get?run_id=yours&run_uuid=mine": 403,
+		"/api/2.0/mlflow/runs/get?run_id=yours&run_id=mine":   403,
 	} {
 		if w := get(rt, "GET", target); w.Code != want {
 			t.Errorf("%s: %d, want %d", target, w.Code, want)

@@ -31,7 +31,7 @@ func (s *Store) serveRunArchive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	runID := query.Get("run_id")
+	runID := api.Param(r, "run_id")
 	if runID == "" {
 		return missing("run_id")
 	}

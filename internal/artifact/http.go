@@ -90,7 +90,10 @@ func (s *Store) serveGet(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if key == "" {
+	if key == "" { // nothing but a slash: the query says what to list
+		if err := api.Allow(r.Context(), api.Read(pathOfProxy), r.URL.Query().Get("path")); err != nil {
+			return err
+		}
 		return s.serveList(w, r)
 	}
 	return s.serveFile(w, r, key)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/weir-ml/weir/internal/api"
 	"github.com/weir-ml/weir/mlflow"
 )
 
@@ -72,10 +73,7 @@ func (s *Store) serveRunFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	runID := query.Get("run_id")
-	if runID == "" {
-		runID = query.Get("run_uuid")
-	}
+	runID := api.Param(r, "run_id")
 	if runID == "" {
 		return mlflow.Errorf(mlflow.CodeResourceDoesNotExist, "Run with id=None not found")
 	}

@@ -104,10 +104,10 @@ func parseHistory(raw string) (q historyQuery, err error) {
 	if err != nil {
 		return q, invalid("the query string cannot be decoded: %v", err)
 	}
-	first := func(names ...string) string {
+	first := func(names ...string) string { // as api.Param reads them, by which the run was allowed
 		for _, name := range names {
-			if v := query[name]; len(v) > 0 && v[len(v)-1] != "" {
-				return v[len(v)-1]
+			if v := query.Get(name); v != "" {
+				return v
 			}
 		}
 		return ""

@@ -182,6 +182,7 @@ func TestFaultsOfRunsHaveMLflowsMessages(t *testing.T) {
 			{"GET", "metrics/get-history", "metric_key=m&run_id=" + run + "&page_token=!", mlflow.CodeInvalidParameterValue, "Invalid page token, could not base64-decode"},
 			{"GET", "metrics/get-history", "metric_key=m&run_id=" + run + "&page_token=YWJj", mlflow.CodeInvalidParameterValue, "Invalid page token, decoded value="},
 			{"GET", "metrics/get-history", "metric_key=m&run_id=nope", mlflow.CodeResourceDoesNotExist, "Run with id=nope not found"},
+			{"GET", "metrics/get-history", "metric_key=m&run_id=nope&run_id=" + run, mlflow.CodeResourceDoesNotExist, "Run with id=nope not found"}, // the first counts
 			{"GET", "metrics/get-history-bulk", "metric_key=m", mlflow.CodeInvalidParameterValue, "GetMetricHistoryBulk request must specify at least one run_id."},
 			{"GET", "metrics/get-history-bulk", "run_id=a", mlflow.CodeInvalidParameterValue, "GetMetricHistoryBulk request must specify a metric_key."},
 			{"GET", "metrics/get-history-bulk", "metric_key=m" + strings.Repeat("&run_id=a", 101), mlflow.CodeInvalidParameterValue, "cannot specify more than 100 run_ids. Received 101 run_ids."},
