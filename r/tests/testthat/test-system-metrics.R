@@ -105,9 +105,8 @@ test_that("ending a run does not wait for a server that R has started meanwhile"
   mlflow_log_metric("x", 1)
   server <- mlflow_server(tempfile("mlruns-"), port = free_port())
   on.exit(server$handle$kill())
-  took <- system.time({
-    mlflow_end_run()
-    mlflow_async_logging(FALSE)
-  })
-  expect_lt(took[["elapsed"]], 10)
+  # These would stand still as long as the server lives.
+  mlflow_end_run()
+  mlflow_async_logging(FALSE)
+  expect_true(server$handle$is_alive())
 })
