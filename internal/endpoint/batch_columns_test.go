@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -68,7 +69,11 @@ func TestColumnsInAndOut(t *testing.T) {
 	t.Parallel()
 	_, server := serve(t, "lm", nil)
 	want := expected(t, "unname(predict(lm(mpg ~ wt + hp + qsec, mtcars), data.frame(wt = c(2.5, 3), hp = c(100, 110), qsec = c(17, 18))))")
+	_, page := fetch(t, server, "/openapi.json")
 	for _, media := range []string{model.MediaArrowStream, model.MediaArrowFile, model.MediaParquet} {
+		if n := strings.Count(page, strconv.Quote(media)+":"); n != 2 {
+			t.Errorf("/openapi.json names %s %d times, not as what is taken and answered", media, n)
+		}
 		for _, accept := range []string{media, media + ", */*", "application/json;q=0.5, " + media} {
 			resp, answer := ask(t, server, media, accept, cars(t, media))
 			if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != media {

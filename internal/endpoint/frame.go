@@ -10,7 +10,17 @@ import (
 func encodeRequest(in *model.Input) ([]byte, error) {
 	size := headerSize + 512
 	for _, c := range in.Columns {
-		size += 9*c.Len() + len(c.Name) + 64
+		size += len(c.Name) + 64
+		switch c.Kind {
+		case model.Double, model.Time, model.Day:
+			size += 8 * c.Len()
+		case model.Text:
+			for _, s := range c.Str {
+				size += 8 + len(s)
+			}
+		default:
+			size += 4 * c.Len()
+		}
 	}
 	params := &rds.List{}
 	if len(in.Params) > 0 {

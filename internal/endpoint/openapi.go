@@ -32,14 +32,14 @@ func (e *Endpoint) openAPI() http.HandlerFunc {
 		"paths": object{
 			"/invocations": object{"post": object{
 				"summary": "Predict",
-				"requestBody": object{"required": true, "content": object{
+				"requestBody": object{"required": true, "content": withColumns(object{
 					"application/json":  object{"schema": body, "example": object{"dataframe_records": []any{example}}},
 					"application/jsonl": object{"schema": object{"type": "string", "description": "one record on each line"}},
 					"text/csv":          object{"schema": object{"type": "string", "description": "a header and rows"}},
-				}},
+				})},
 				"responses": object{
-					"200": object{"description": "The predictions, one for each row", "content": object{"application/json": object{"schema": object{
-						"type": "object", "properties": object{"predictions": object{}}}}}},
+					"200": object{"description": "The predictions, one for each row", "content": withColumns(object{"application/json": object{"schema": object{
+						"type": "object", "properties": object{"predictions": object{}}}}})},
 					"400": fault, "413": fault, "415": fault, "429": fault, "500": fault, "502": fault, "503": fault, "504": fault,
 				},
 			}},
@@ -64,6 +64,15 @@ func (e *Endpoint) openAPI() http.HandlerFunc {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(text)
 	}
+}
+
+// withColumns adds the media types of Arrow and Parquet to what is taken or answered.
+func withColumns(content object) object {
+	for media, what := range map[string]string{model.MediaArrowStream: "a stream of Arrow's IPC format", model.MediaArrowFile: "a file of Arrow's IPC format",
+		model.MediaParquet: "a Parquet file"} {
+		content[media] = object{"schema": object{"type": "string", "format": "binary", "description": what}}
+	}
+	return content
 }
 
 // rowSchema gives the schema of a record, and one that fits it.
