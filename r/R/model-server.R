@@ -13,7 +13,7 @@ serve_in_process <- function(path, host, port, daemonized, params) {
   if (!isTRUE(daemonized)) return(invisible(getExportedValue("httpuv", "runServer")(host, port, app)))
   server <- getExportedValue("httpuv", "startServer")(host, port, app)
   running <- TRUE
-  structure(list(
+  model_server_handle(list(
     url = url, get_pid = Sys.getpid, is_alive = function() running, read_error = function() "",
     kill = function() {
       was <- running
@@ -21,7 +21,7 @@ serve_in_process <- function(path, host, port, daemonized, params) {
       getExportedValue("httpuv", "stopServer")(server)
       invisible(was)
     }
-  ), class = "mlflow_model_server")
+  ))
 }
 
 # An application of httpuv: a list with a function of a request.

@@ -183,7 +183,12 @@ mlflow_rfunc_serve <- function(model_uri = NULL, host = "127.0.0.1", port = 8090
   }
   handle <- with_this_r(background_process(mlflow_bin(), args))
   await_server(url, handle, "/ping")
-  structure(c(list(url = url), handle), class = "mlflow_model_server")
+  model_server_handle(c(list(url = url), handle))
+}
+
+# Scripts for CRAN's package end its servers with httpuv::stopDaemonizedServer(), which asks for this class and function.
+model_server_handle <- function(parts) {
+  structure(c(parts, list(stop = parts$kill)), class = c("mlflow_model_server", "Server"))
 }
 
 # The arguments that CRAN's server handed to predict(); requests may have their own.

@@ -86,6 +86,7 @@ test_that("a server of this process is a handle, too", {
   port <- free_port()
   expect_message(server <- mlflow_rfunc_serve(dir, port = port, daemonized = TRUE), "one request at a time")
   expect_true(server$is_alive())
-  server$kill()
+  # As scripts for CRAN's package do.
+  httpuv::stopDaemonizedServer(server)
   expect_false(server$is_alive())
 })

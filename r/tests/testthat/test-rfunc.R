@@ -107,6 +107,9 @@ test_that("a served model predicts with the arguments of mlflow_rfunc_serve()", 
   expect_equal(as.character(params_json(type = "class", n = 3L, at = c(1, 2))), '{"type":"class","n":3,"at":[1,2]}')
   expect_error(params_json("class"), "must have names")
   expect_error(params_json(f = mean), "must be a vector: f")
+  # httpuv::stopDaemonizedServer() asks for these.
+  expect_s3_class(server, "Server")
+  expect_identical(server$stop, server$kill)
 })
 
 test_that("files are predicted by the program", {
