@@ -158,6 +158,9 @@ func (d *disk) stage(ctx context.Context, key string, r io.Reader, check func(st
 
 // checkTarget refuses before anything is received what could not be published after it.
 func (d *disk) checkTarget(key string) error {
+	if err := d.guard(key); err != nil {
+		return err
+	}
 	info, err := d.root.Stat(key)
 	switch {
 	case err == nil && info.IsDir():
@@ -273,6 +276,9 @@ func (d *disk) open(_ context.Context, key string) (*object, error) {
 	if key == "" {
 		return nil, isAFolder(key)
 	}
+	if err := d.guard(key); err != nil {
+		return nil, err
+	}
 	// Looking first keeps devices closed; opening without waiting keeps a pipe that comes in between from holding us.
 	info, err := d.root.Stat(key)
 	if errors.Is(err, syscall.ENOTDIR) {
@@ -290,6 +296,9 @@ func (d *disk) open(_ context.Context, key string) (*object, error) {
 	}
 	if info, err = f.Stat(); err == nil {
 		err = regular(info, key)
+	}
+	if err == nil && d.isPrivateFile(info) {
+		err = errInvalidPath
 	}
 	if err != nil {
 		f.Close()
@@ -317,6 +326,9 @@ func notAFile(key string) error {
 }
 
 func (d *disk) list(_ context.Context, key string) ([]entry, error) {
+	if err := d.guard(key); err != nil {
+		return nil, err
+	}
 	// As with files, what is no folder is not opened.
 	info, err := d.root.Stat(orDot(key))
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && !info.IsDir()) || errors.Is(err, syscall.ENOTDIR) {
@@ -358,6 +370,9 @@ func isClientsPart(name string) bool {
 func (d *disk) remove(_ context.Context, key string) error {
 	if key == "" {
 		return errInvalidPath
+	}
+	if err := d.guard(key); err != nil {
+		return err
 	}
 	trash, err := d.newPrivate(trashDir)
 	if err != nil {
