@@ -29,6 +29,8 @@ func (s *Store) applyBatch(tx *sqldb.Tx, ops []*logOp) []error {
 	return b.errs
 }
 
+// logBatch is a batch under way. Arrays that its queries look up stand behind a select: of a plain one PostgreSQL's planner
+// sees the length, takes it for a reason to make a plan for each call, and that takes longer than the query.
 type logBatch struct {
 	s    *Store
 	tx   *sqldb.Tx
@@ -65,7 +67,8 @@ func (b *logBatch) lockRuns() error {
 			uuids = append(uuids, op.run)
 		}
 	}
-	rows, err := b.tx.Query(`select uuid, id, exp_id, deleted from run where uuid = any($1) order by id for update`, uuids)
+	rows, err := b.tx.Query(`
+		select uuid, id, exp_id, deleted from run where uuid = any (array (select unnest(cast($1 as text[])))) order by id for update`, uuids)
 	if err != nil {
 		return err
 	}
@@ -91,7 +94,7 @@ func (b *logBatch) lockRuns() error {
 			b.errs[i] = notActive("run", op.run)
 		}
 	}
-	return b.tx.Later(`delete from run_doc where run_id = any($1)`, ids)
+	return b.tx.Later(`delete from run_doc where run_id = any (array (select unnest(cast($1 as bigint[]))))`, ids)
 }
 
 // findKeys finds the ids of all names and makes those that do not exist, in a fixed order for the same reason.
@@ -341,7 +344,7 @@ func (b *logBatch) lastSeq(table string, list []cell) (map[cell]int64, error) {
 	}
 	rows, err := b.tx.Query(`
 		select w.run_id, w.key_id, coalesce((select max(seq) from `+table+` t where t.run_id = w.run_id and t.key_id = w.key_id), 0)
-		from unnest(cast($1 as bigint[]), cast($2 as bigint[])) as w (run_id, key_id)`, runs, keys)
+		from unnest((select cast($1 as bigint[])), (select cast($2 as bigint[]))) as w (run_id, key_id)`, runs, keys)
 	if err != nil {
 		return nil, err
 	}
