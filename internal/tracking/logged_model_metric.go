@@ -116,17 +116,22 @@ func writeModelMetrics(tx *sqldb.Tx, keys *keyIDs, run int64, metrics []mlflow.M
 		if err != nil {
 			return err
 		}
-		key, err := keys.of(tx, keyRef{ref.exp, kindMetric, m.Key})
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(`
-			insert into model_metric (model_id, key_id, ts, step, run_id, value, dataset_name, dataset_digest)
-			values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
-			ref.id, key, m.Timestamp, m.Step, run, number(float64(m.Value)), m.DatasetName, m.DatasetDigest)
-		if err != nil {
+		if err := addModelPoint(tx, keys, ref, run, m); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// addModelPoint notes a point of a logged model's metric that a run measured; one that is there already stays as it is.
+func addModelPoint(tx *sqldb.Tx, keys *keyIDs, ref lockedRun, run int64, m *mlflow.Metric) error {
+	key, err := keys.of(tx, keyRef{ref.exp, kindMetric, m.Key})
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`
+		insert into model_metric (model_id, key_id, ts, step, run_id, value, dataset_name, dataset_digest)
+		values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+		ref.id, key, m.Timestamp, m.Step, run, number(float64(m.Value)), m.DatasetName, m.DatasetDigest)
+	return err
 }

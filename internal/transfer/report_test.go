@@ -12,12 +12,10 @@ import (
 // What is said beforehand of a store that does not exist yet holds for what is done then.
 func TestADryRunIntoNothingNamesWhatWillBeSkipped(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "mlruns")
-	const id = "0123456789abcdef0123456789abcdef"
-	writeFile(t, filepath.Join(dir, "1", "meta.yaml"), "experiment_id: '1'\nname: one\nlifecycle_stage: active\n")
-	writeFile(t, filepath.Join(dir, "1", id, "meta.yaml"), "run_id: "+id+"\nstatus: 3\nlifecycle_stage: active\n")
-	writeFile(t, filepath.Join(dir, "1", id, "artifacts", "ok.txt"), "x")
-	writeFile(t, filepath.Join(dir, "1", id, "artifacts", "two\nlines\x1b[2J.txt"), "x")
+	dir, run := treeOfOneRun(t)
+	id := filepath.Base(run)
+	writeFile(t, filepath.Join(run, "artifacts", "ok.txt"), "x")
+	writeFile(t, filepath.Join(run, "artifacts", "two\nlines\x1b[2J.txt"), "x")
 
 	planned := must[*transfer.Report](t)(transfer.Import(t.Context(), openTree(t, dir), transfer.EmptyTarget("there", artifact.CheckPath), transfer.Options{DryRun: true}))
 	done := newWorld(t, openLite(t), t.TempDir()).run(openTree(t, dir))

@@ -2,7 +2,6 @@ package transfer_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -35,16 +34,6 @@ func mlflowDatabase(t *testing.T, location string, more ...func(dir, run string)
 		t.Fatal(err)
 	}
 	return path, run
-}
-
-func writeFile(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestArtifactsThatMLflowServedAreCopied(t *testing.T) {

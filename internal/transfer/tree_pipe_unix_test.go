@@ -12,13 +12,11 @@ import (
 // A pipe that nobody writes to must not hold an import up.
 func TestPipesInATreeAreNamedAndSkipped(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "mlruns")
-	const id = "0123456789abcdef0123456789abcdef"
-	writeFile(t, filepath.Join(dir, "1", "meta.yaml"), "experiment_id: '1'\nname: one\nlifecycle_stage: active\n")
-	writeFile(t, filepath.Join(dir, "1", id, "meta.yaml"), "run_id: "+id+"\nstatus: 3\nlifecycle_stage: active\n")
+	dir, run := treeOfOneRun(t)
+	id := filepath.Base(run)
 	for _, kind := range []string{"params", "tags", "metrics", "artifacts"} {
-		writeFile(t, filepath.Join(dir, "1", id, kind, "whole"), "1000 1 1\n")
-		if err := syscall.Mkfifo(filepath.Join(dir, "1", id, kind, "pipe"), 0o666); err != nil {
+		writeFile(t, filepath.Join(run, kind, "whole"), "1000 1 1\n")
+		if err := syscall.Mkfifo(filepath.Join(run, kind, "pipe"), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -30,6 +30,27 @@ func copyTree(t *testing.T, release, to string) string {
 	return to
 }
 
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// treeOfOneRun makes a file store with a finished run in an experiment, and gives the folders of both.
+func treeOfOneRun(t *testing.T) (dir, run string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "mlruns")
+	const id = "0123456789abcdef0123456789abcdef"
+	run = filepath.Join(dir, "1", id)
+	writeFile(t, filepath.Join(dir, "1", "meta.yaml"), "experiment_id: '1'\nname: one\nlifecycle_stage: active\n")
+	writeFile(t, filepath.Join(run, "meta.yaml"), "run_id: "+id+"\nstatus: 3\nlifecycle_stage: active\n")
+	return dir, run
+}
+
 func openTree(t *testing.T, dir string) *transfer.Tree {
 	t.Helper()
 	return must[*transfer.Tree](t)(transfer.OpenTree(dir))
@@ -180,13 +201,7 @@ func TestBrokenPartsAreNamedAndSkipped(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "mlruns")
 	write := func(path, text string) {
 		t.Helper()
-		path = filepath.Join(dir, path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, filepath.Join(dir, path), text)
 	}
 	run := func(id string) string {
 		return "artifact_uri: s3://bucket/" + id + "/artifacts\nend_time: null\nexperiment_id: 1\nlifecycle_stage: active\nrun_uuid: " + id +
