@@ -137,6 +137,8 @@ func FuzzParseJSON(f *testing.F) {
 	} {
 		f.Add([]byte(s), true)
 	}
+	f.Add([]byte("["+strings.Repeat(`{"x": 1.5, "y": -2}, `, 80)+`{"x": 1, "y": 2}]`), false)
+	f.Add([]byte(`{"dataframe_split": {"columns": ["x", "y"], "data": [`+strings.Repeat("[1.5,-2],", 160)+"[1,2]]}}"), false)
 	sig, err := ParseSignature(`[{"type":"double","name":"x"},{"type":"string","name":"y","required":false,"levels":["a"]}]`, "", "")
 	if err != nil {
 		f.Fatal(err)
