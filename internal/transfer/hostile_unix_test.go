@@ -31,6 +31,7 @@ func TestAHostileTreeBringsNoOtherFilesIn(t *testing.T) {
 	}
 	writeFile(t, filepath.Join(dir, "1", "meta.yaml"), "experiment_id: '1'\nname: one\nlifecycle_stage: active\nartifact_location: "+home+"\n")
 	writeFile(t, filepath.Join(dir, "2", "meta.yaml"), "experiment_id: ../../up\nname: two\nlifecycle_stage: active\n")
+	writeFile(t, filepath.Join(dir, "3", "meta.yaml"), "experiment_id: '3'\nname: \"a\\0b\"\nlifecycle_stage: active\n")
 	run(id, id, "file://"+home)
 	run(linked, linked, "file://"+home+"/elsewhere")
 	run("climbs", "../../../climbs", "mlflow-artifacts:/../../climbs")
@@ -49,6 +50,7 @@ func TestAHostileTreeBringsNoOtherFilesIn(t *testing.T) {
 	const aLink = "it is a link or a device, not a file"
 	diff(t, []string{
 		"experiment ../../up: its id cannot be the name of a folder",
+		"experiment 3: INVALID_PARAMETER_VALUE: the text \"a\\x00b\" contains the character U+0000, which cannot be stored",
 		"run ../../../climbs: its id cannot be the name of a folder",
 		"run " + id + ", artifact : HOME is left alone: MLflow's own folders are named …/RUN/artifacts",
 		"run " + id + ", metric key: " + aLink,

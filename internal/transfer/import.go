@@ -147,6 +147,11 @@ func (im *importer) experiment(ctx context.Context, e Experiment) (Experiment, e
 	}
 	im.checkTexts(what, &e.Tags)
 	id, taken, err := im.to.Experiments.MatchExperiment(ctx, e.Experiment)
+	if isFault(err) { // a name that cannot be stored
+		im.report.fault(what, err)
+		e.ExperimentID = ""
+		return e, nil
+	}
 	if err != nil {
 		return e, err
 	}
