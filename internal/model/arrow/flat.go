@@ -8,7 +8,7 @@ import (
 )
 
 // flat is a table of FlatBuffers, in which Arrow's metadata is written: every offset is checked before it is followed.
-// A fault is a panic(*mlflow.Error) that ends in recoverFault.
+// A fault is a panic(*mlflow.Error) that ends in frame.Recover.
 type flat struct {
 	b  []byte
 	at int

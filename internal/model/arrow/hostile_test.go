@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/weir-ml/weir/internal/model/frame"
+	"github.com/weir-ml/weir/internal/model/frame/frametest"
 )
 
 // stream is a stream that begins with the schema that fields gives the vector of.
@@ -43,8 +44,8 @@ func TestBodiesThatClaimMuch(t *testing.T) {
 	}
 	for name, c := range bodies {
 		var err error
-		taken := allocated(func() { _, _, err = read(c.body, 256<<20) })
-		refused(t, name, err, c.want)
+		taken := frametest.Allocated(func() { _, _, err = read(c.body, 256<<20) })
+		frametest.Refused(t, name, err, c.want)
 		if taken > 32<<20 { // 100,000 fields are read before it is clear that there are too many
 			t.Errorf("%s: %d bytes take %d MiB", name, len(c.body), taken>>20)
 		}

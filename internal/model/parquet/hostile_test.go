@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/snappy"
+
+	"github.com/weir-ml/weir/internal/model/frame/frametest"
 )
 
 // chunkOf is a file with a single optional column "x" of 1000 doubles in the given pages.
@@ -114,8 +116,8 @@ func TestFilesThatClaimMuch(t *testing.T) {
 		"too many values":         {chunkOf(codecNone, page(pageData, encodingPlain, 1<<31-1, 0, nil)), "more values than rows"},
 	} {
 		var err error
-		taken := allocated(func() { _, _, err = read(c.body, 256<<20) })
-		refused(t, name, err, c.want)
+		taken := frametest.Allocated(func() { _, _, err = read(c.body, 256<<20) })
+		frametest.Refused(t, name, err, c.want)
 		if taken > 4<<20 {
 			t.Errorf("%s: %d bytes take %d MiB", name, len(c.body), taken>>20)
 		}
@@ -124,7 +126,7 @@ func TestFilesThatClaimMuch(t *testing.T) {
 
 // What a run has more than its page wants is not unpacked.
 func TestLongRunIsReadAsFarAsWanted(t *testing.T) {
-	taken := allocated(func() {
+	taken := frametest.Allocated(func() {
 		columns, rows, err := read(longRun(), 256<<20)
 		if err != nil || rows != 1000 || columns[0].Len() != 1000 {
 			t.Errorf("%d rows, %v", rows, err)

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/weir-ml/weir/internal/model/frame"
-	"github.com/weir-ml/weir/mlflow"
+	"github.com/weir-ml/weir/internal/model/frame/frametest"
 )
 
 // writeInPieces writes rows in several calls of Write.
@@ -130,7 +130,7 @@ func TestBombIsRefused(t *testing.T) {
 		t.Fatalf("a bomb of %d bytes is none", out.Len())
 	}
 	_, _, err := read(out.Bytes(), 4<<20)
-	refused(t, "a bomb", err, "more than 4 MiB when they are unpacked")
+	frametest.Refused(t, "a bomb", err, "more than 4 MiB when they are unpacked")
 }
 
 func FuzzRead(f *testing.F) {
@@ -148,16 +148,6 @@ func FuzzRead(f *testing.F) {
 	f.Add(longRun())
 	f.Fuzz(func(t *testing.T, body []byte) {
 		columns, rows, err := read(body, 1<<20)
-		if err != nil {
-			if mlflow.CodeOf(err) != mlflow.CodeInvalidParameterValue {
-				t.Errorf("the code of %v", err)
-			}
-			return
-		}
-		for _, c := range columns {
-			if c.Len() != rows {
-				t.Errorf("column %q has %d elements for %d rows", c.Name, c.Len(), rows)
-			}
-		}
+		frametest.Sound(t, columns, rows, err)
 	})
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // thriftReader reads Thrift's compact protocol, in which Parquet's metadata is written. A fault is a panic(*mlflow.Error)
-// that ends in recoverFault.
+// that ends in frame.Recover.
 type thriftReader struct {
 	r     thriftSource
 	left  int // bytes that may still be read
