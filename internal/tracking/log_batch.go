@@ -11,7 +11,7 @@ import (
 
 // applyBatch applies operations on PostgreSQL, where each statement is a round trip: it reads the touched runs and
 // params first, refuses bad operations in memory, and writes the rest with one statement a table. All of those travel
-// together with the commit: three round trips log a metric of any number of runs.
+// together with the commit: two round trips log a metric of any number of runs.
 func (s *Store) applyBatch(tx *sqldb.Tx, ops []*logOp) []error {
 	b := &logBatch{s: s, tx: tx, ops: ops, errs: make([]error, len(ops)), keys: make(map[keyRef]int64)}
 	for _, step := range []func() error{b.lockRuns, b.findModels, b.findKeys, b.checkParams, b.writeParams, b.writeMetrics, b.writeModelMetrics, b.writeTags} {
@@ -461,38 +461,4 @@ func (b *logBatch) foldPacks(run int64) error {
 		return err
 	}
 	return dropPacks(b.tx, run)
-}
-
-func (b *logBatch) writeTails(list []cell, points map[cell][]series.Point) error {
-	if len(list) == 0 {
-		return nil
-	}
-	last, err := b.lastSeq("tail", list)
-	if err != nil {
-		return err
-	}
-	var runs, keys, seqs, steps, times []int64
-	var values []*float64
-	for _, c := range list {
-		for _, p := range points[c] {
-			last[c]++
-			runs, keys, seqs = append(runs, c.run), append(keys, c.key), append(seqs, last[c])
-			steps, times, values = append(steps, p.Step), append(times, p.Time), append(values, number(p.Value))
-		}
-	}
-	err = b.tx.Later(`
-		insert into tail (run_id, key_id, seq, step, ts, value)
-		select * from unnest(cast($1 as bigint[]), cast($2 as bigint[]), cast($3 as bigint[]), cast($4 as bigint[]), cast($5 as bigint[]),
-			cast($6 as double precision[]))`, runs, keys, seqs, steps, times, values)
-	if err != nil {
-		return err
-	}
-	for _, c := range list {
-		if last[c] >= foldAt {
-			if err := fold(b.tx, c.run, c.key); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -36,6 +36,8 @@ type Store struct {
 	o    Options
 	logs *sqldb.Queue[*logOp]
 	keys keyCache
+	// tails is of PostgreSQL only, see writeTails
+	tails tailLengths
 	// probe is probeLimit and narrow narrowFrom, but for tests
 	probe, narrow int
 
