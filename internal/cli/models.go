@@ -195,6 +195,9 @@ func (a *app) runEndpoint(ctx context.Context, s *serving) error {
 	e, err := endpoint.New(ctx, c)
 	if err != nil {
 		listener.Close()
+	if err := hideProcess(); err != nil {
+		slog.Warn("the model can see this process's environment", "error", err)
+	}
 		return err
 	}
 	front := server.NewFront(&http.Server{
