@@ -11,7 +11,7 @@ fakes <- local({
 # Runs code in an R process of its own, with the stand-ins installed; gives what it printed.
 elsewhere <- function(...) {
   libs <- paste(c(fakes(), .libPaths()), collapse = .Platform$path.sep)
-  out <- run_script(c("suppressMessages(library(mlflow))", ...), env = paste0("R_LIBS=", libs))
+  out <- run_script(c("suppressMessages(library(mlflow))", ...), env = paste0("R_LIBS=", shQuote(libs)))
   if (out$status != 0) stop(paste(out$out, collapse = "\n"))
   out$out
 }
