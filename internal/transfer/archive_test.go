@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/weir-ml/weir/internal/sqldb"
 	"github.com/weir-ml/weir/internal/sqldb/sqldbtest"
 	"github.com/weir-ml/weir/internal/transfer"
@@ -276,6 +279,28 @@ func TestArchiveIntoAStoreThatIsNotEmpty(t *testing.T) {
 	}
 }
 
+// unpacked gives what a compressor was given.
+func unpacked(name string, data []byte) []byte {
+	var r io.Reader = bytes.NewReader(data)
+	switch filepath.Ext(name) {
+	case ".gz":
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil
+		}
+		r = z
+	case ".zst":
+		z, err := zstd.NewReader(r)
+		if err != nil {
+			return nil
+		}
+		defer z.Close()
+		r = z
+	}
+	all, _ := io.ReadAll(r)
+	return all
+}
+
 func TestDamagedArchivesAreRefused(t *testing.T) {
 	t.Parallel()
 	there := full(t, openLite(t))
@@ -293,7 +318,10 @@ func TestDamagedArchivesAreRefused(t *testing.T) {
 				a, err := transfer.OpenArchive(t.Context(), broken, nil)
 				if err == nil {
 					a.Close()
-					t.Errorf("%s: it is believed", what)
+					// A match of a compressor may point to an equal text elsewhere: nothing is damaged then.
+					if len(data) < len(whole) || !bytes.Equal(unpacked(name, data), unpacked(name, whole)) {
+						t.Errorf("%s: it is believed", what)
+					}
 					return
 				}
 				for _, word := range words {
