@@ -301,6 +301,12 @@ func unpacked(name string, data []byte) []byte {
 	return all
 }
 
+// saysNothing tells whether a byte is the time or the system in the header of one of the parts of a .gz, which nobody reads.
+func saysNothing(data []byte, at int) bool {
+	header := bytes.LastIndex(data[:at], []byte{0x1f, 0x8b, 8})
+	return header >= 0 && at-header >= 4 && at-header <= 9
+}
+
 func TestDamagedArchivesAreRefused(t *testing.T) {
 	t.Parallel()
 	there := full(t, openLite(t))
@@ -333,6 +339,9 @@ func TestDamagedArchivesAreRefused(t *testing.T) {
 			step := max(len(whole)/40, 1)
 			for at := 0; at < len(whole)-1100; at += step { // behind it are just the zeros at the end
 				refused(fmt.Sprintf("cut at %d of %d", at, len(whole)), whole[:at])
+				for saysNothing(whole, at) {
+					at++
+				}
 				flipped := bytes.Clone(whole)
 				flipped[at] ^= 0x20
 				refused(fmt.Sprintf("a bit at %d of %d", at, len(whole)), flipped)
