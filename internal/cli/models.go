@@ -47,6 +47,8 @@ func (o *modelOptions) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.passEnv, "pass-env", nil, "environment variables that the model may see")
 	f.StringVar(&o.params, "params", "", "params of predict for requests that do not have them, a JSON object such as '{\"type\": \"response\"}'")
 	f.BoolVar(&o.config.TrustModel, "trust-model", false, "do not warn of a model file whose hidden code R before 4.4 runs while loading it (CVE-2024-27322)")
+	f.BoolVar(&o.config.AllowPython, "allow-python-models", false, "serve a model that only Python can load with Python; it runs the code of the model and of its packages")
+	f.StringVar(&o.config.Python, "python", "", "Python to use, with the model's packages, numpy and pandas; python3 on PATH when empty")
 	f.BoolVar(&o.config.Debug, "debug", false, "show R's call and traceback in answers to failed predictions")
 }
 
@@ -166,6 +168,25 @@ func (s *serving) flags(cmd *cobra.Command, port int) {
 	env(cmd, "timeout", "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT")
 }
 
+// check refuses numbers that mean nothing.
+func (s *serving) check() error {
+	for _, n := range []struct {
+		flag  string
+		value int
+	}{{"workers", s.config.Workers}, {"max-batch-rows", s.config.MaxBatchRows}, {"spare-workers", s.config.Spares}, {"max-requests", s.config.MaxRequests}} {
+		if n.value < 0 {
+			return usagef("--%s %d is negative", n.flag, n.value)
+		}
+	}
+	if s.config.MaxBatchDelay < 0 {
+		return usagef("--max-batch-delay %s is negative", s.config.MaxBatchDelay)
+	}
+	if !(s.seconds >= 0 && s.seconds < 1e9) {
+		return usagef("--timeout %v is no number of seconds", s.seconds)
+	}
+	return nil
+}
+
 // runEndpoint serves a model until ctx ends; requests under way may finish.
 func (a *app) runEndpoint(ctx context.Context, s *serving) error {
 	if err := a.setLogger(s.logFormat, s.logLevel); err != nil {
@@ -174,8 +195,14 @@ func (a *app) runEndpoint(ctx context.Context, s *serving) error {
 	if err := server.CheckHost(s.host, s.allow); err != nil {
 		return err
 	}
+	if err := hideProcess(); err != nil {
+		slog.Warn("the model can see this process's environment", "error", err)
+	}
 	memory, err := parseBytes(s.memory)
 	if err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
 		return err
 	}
 	s.config.MaxMemory = memory
@@ -195,9 +222,6 @@ func (a *app) runEndpoint(ctx context.Context, s *serving) error {
 	e, err := endpoint.New(ctx, c)
 	if err != nil {
 		listener.Close()
-	if err := hideProcess(); err != nil {
-		slog.Warn("the model can see this process's environment", "error", err)
-	}
 		return err
 	}
 	front := server.NewFront(&http.Server{
@@ -208,7 +232,7 @@ func (a *app) runEndpoint(ctx context.Context, s *serving) error {
 	go func() { served <- front.Serve() }()
 	err = e.Ready(ctx)
 	if err == nil {
-		fmt.Fprintf(a.Stderr, "%s: %s is served by R, listening on http://%s\n", a.name, s.uri, listener.Addr())
+		fmt.Fprintf(a.Stderr, "%s: %s is served by %s, listening on http://%s\n", a.name, s.uri, e.Language(), listener.Addr())
 		select {
 		case err = <-served:
 		case <-ctx.Done():

@@ -22,3 +22,16 @@ func TestModelsCommandsTakeMLflowsFlags(t *testing.T) {
 		t.Errorf("%d %s", code, stderr)
 	}
 }
+
+func TestServingRefusesNumbersThatMeanNothing(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"-w -1": "--workers -1 is negative", "--max-batch-rows -1": "--max-batch-rows -1 is negative", "--max-batch-delay -1s": "--max-batch-delay -1s is negative",
+		"--spare-workers -1": "--spare-workers -1 is negative", "--max-requests -1": "--max-requests -1 is negative", "-t -1": "--timeout -1 is no number", "-t NaN": "--timeout NaN is no number",
+	} {
+		code, _, stderr := run(t, nil, append([]string{"models", "serve", "-m", "nope"}, strings.Fields(args)...)...)
+		if code != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d %s", args, code, stderr)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 // Package endpoint serves a model: Go owns HTTP, input formats, the queue and the deadlines; R only predicts.
 //
-// It owns the worker harness (harness.R, base R only), the protocol that the workers speak, the pool that supervises
+// It owns the worker harness (harness.R, base R only; harness.py for models that only Python can load, where the user
+// permits that), the protocol that the workers speak, the pool that supervises
 // them, the routes of MLflow's scoring server and the rendering of predictions. Bodies become columns in package model,
 // columns become R's serialization in package rds. This process never deserializes a model: only workers do.
 //

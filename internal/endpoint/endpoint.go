@@ -44,10 +44,13 @@ type Config struct {
 	Getenv      func(string) string // the server's environment; without it workers get a PATH and a locale only
 	Name        string              // of the model on the routes of the Open Inference Protocol; the folder's name when empty
 	Version     string              // what /version answers
-	TrustModel  bool                // no warning of a file that R before 4.4 runs hidden code of while it loads it (CVE-2024-27322)
-	Params      []model.Param       // of predict, for requests that do not have them
-	Debug       bool                // answers to failed predictions carry R's call and traceback
-	Bare        bool                // Predict writes the predictions alone, as `mlflow rfunc predict` does
+	// AllowPython permits workers of Python for models that only Python can load; Python is the program, "python3" on PATH when empty.
+	AllowPython bool
+	Python      string
+	TrustModel  bool          // no warning of a file that R before 4.4 runs hidden code of while it loads it (CVE-2024-27322)
+	Params      []model.Param // of predict, for requests that do not have them
+	Debug       bool          // answers to failed predictions carry R's call and traceback
+	Bare        bool          // Predict writes the predictions alone, as `mlflow rfunc predict` does
 	Logger      *slog.Logger
 }
 
@@ -104,6 +107,9 @@ type Endpoint struct {
 	spares chan *worker
 	large  *semaphore.Weighted // for large bodies, see readBody
 
+	first      chan struct{} // closed once the first slot tried to start a worker
+	firstStart func()        // closes first
+
 	ready  chan struct{} // closed once a worker is ready
 	failed chan struct{} // closed once no worker could be started at all
 
@@ -127,13 +133,9 @@ func New(ctx context.Context, cfg Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	flavor, path, err := m.RModel(cfg.Dir)
+	l, program, err := newLaunch(&cfg, m)
 	if err != nil {
 		return nil, err
-	}
-	rscript, err := exec.LookPath(cfg.Rscript)
-	if err != nil {
-		return nil, mlflow.Errorf(mlflow.CodeInvalidParameterValue, "R is not found: %v; install R or name its Rscript", err)
 	}
 	if err := m.CheckDigests(cfg.Dir); err != nil {
 		return nil, err
@@ -143,7 +145,7 @@ func New(ctx context.Context, cfg Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("endpoint: %w", err)
 	}
-	script, err := writeHarness(temp)
+	script, err := writeHarness(temp, l.script(), program)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("endpoint: %w", err), held.Close(), os.RemoveAll(temp))
 	}
@@ -152,17 +154,15 @@ func New(ctx context.Context, cfg Config) (*Endpoint, error) {
 		queue:  newQueue(cfg.QueueLimit),
 		spares: make(chan *worker),
 		large:  semaphore.NewWeighted(cfg.MaxBody),
+		first:  make(chan struct{}),
 		ready:  make(chan struct{}), failed: make(chan struct{}),
 	}
+	e.firstStart = sync.OnceFunc(func() { close(e.first) })
 	// Workers outlive the call that starts them; Close ends them.
 	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	e.launch = launch{
-		rscript: rscript, harness: script, tempDir: temp, env: environment(&cfg, m.RLibs),
-		flavor: flavor, file: path, timeout: cfg.StartTimeout, maxMemory: cfg.MaxMemory,
-	}
-	for _, p := range m.RPackages {
-		e.launch.packages = append(e.launch.packages, p.Name)
-	}
+	l.command = append(l.command, script)
+	l.tempDir, l.env, l.timeout, l.maxMemory = temp, environment(&cfg, m.RLibs), cfg.StartTimeout, cfg.MaxMemory
+	e.launch = l
 	e.mux = e.routes()
 	starts := make(chan func())
 	e.launch.start = func(cmd *exec.Cmd) error {
@@ -334,7 +334,7 @@ func (e *Endpoint) predict(ctx context.Context, in *model.Input) (rds.Value, err
 	}
 	v, err := rds.Decode(out.payload)
 	if err != nil {
-		return nil, mlflow.Errorf(mlflow.CodeBadGateway, "the R worker's answer cannot be read: %v", err)
+		return nil, mlflow.Errorf(mlflow.CodeBadGateway, "the %s worker's answer cannot be read: %v", e.launch.language, err)
 	}
 	return v, nil
 }
@@ -382,7 +382,7 @@ func (e *Endpoint) submit(j *job) error {
 	case !started:
 		return mlflow.Errorf(mlflow.CodeTemporarilyUnavailable, "the endpoint is starting")
 	case !e.healthy():
-		return mlflow.Errorf(mlflow.CodeTemporarilyUnavailable, "no R worker can be started at the moment")
+		return mlflow.Errorf(mlflow.CodeTemporarilyUnavailable, "no %s worker can be started at the moment", e.launch.language)
 	case !e.queue.push(j):
 		return mlflow.Errorf(mlflow.CodeResourceExhausted, "%d requests are waiting already", e.cfg.QueueLimit)
 	}

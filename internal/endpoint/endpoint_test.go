@@ -160,6 +160,7 @@ func TestStatusCodes(t *testing.T) {
 		{plain, "/invocations", "application/json", `[{"wt": 1, "hp": 2}]`, 400, "INVALID_PARAMETER_VALUE", "object 'qsec' not found"},
 		{plain, "/invocations", "application/json", `[{"wt": 1, "hp": 2, "qsec": "x"}]`, 400, "INVALID_PARAMETER_VALUE", "was fitted with type"},
 		{plain, "/invocations", "application/json", `{"inputs": {"wt": [1, 2], "hp": [3], "qsec": [4]}}`, 400, "INVALID_PARAMETER_VALUE", "variable lengths differ"},
+		{plain, "/invocations", "application/json", `{"instances": [1, 2, 3]}`, 400, "INVALID_PARAMETER_VALUE", "'data' must be a data.frame"},
 		{plain, "/invocations", "application/json", `{"inputs": {"wt": [1], "hp": [3], "qsec": [4]}, "params": {".x": 1}}`, 400, "INVALID_PARAMETER_VALUE", "unused argument (.x)"},
 		{signed, "/invocations", "application/json", `{"inputs": {"wt": [1], "hp": [3], "qsec": [4]}, "params": {"a": {"b": 1}}}`, 400, "INVALID_PARAMETER_VALUE", `parameter "a" is an object`},
 		{obey, "/invocations", "application/json", `[{"do": "eval", "code": "stats::predict(stats::lm(mpg ~ factor(cyl), datasets::mtcars), data.frame(cyl = 5))"}]`, 400, "INVALID_PARAMETER_VALUE", "has new level 5"},

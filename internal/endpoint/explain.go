@@ -26,6 +26,8 @@ var inputFaults = []*regexp.Regexp{
 	regexp.MustCompile(`^non-numeric argument to`),
 	regexp.MustCompile(`not meaningful for factors`),
 	regexp.MustCompile(`^variable lengths differ \(found for`),
+	regexp.MustCompile(`^'data' must be a data\.frame`),
+	regexp.MustCompile(`'envir' arg`),
 }
 
 var objectNotFound = regexp.MustCompile(`object '(.*)' not found`)

@@ -14,6 +14,9 @@ import (
 func (e *Endpoint) runSlot(slot int) {
 	defer e.slots.Done()
 	logger := e.cfg.Logger.With("slot", slot)
+	if slot > 0 && !e.letFirst() {
+		return
+	}
 	var next *worker
 	for fault := 0; ; {
 		w := next
@@ -24,6 +27,9 @@ func (e *Endpoint) runSlot(slot int) {
 			began := time.Now()
 			var err error
 			w, err = e.launch.startWorker(e.ctx)
+			if slot == 0 {
+				e.firstStart()
+			}
 			if e.ctx.Err() != nil {
 				if w != nil {
 					w.stop(0)
@@ -66,6 +72,23 @@ func (e *Endpoint) runSlot(slot int) {
 		w.stop(0)
 		logger.Warn("r_worker_replaced", "reason", reason.Error())
 	}
+}
+
+// firstAlone is how long the first worker starts alone. R processes that start together slow each other down, and the
+// first one decides when the endpoint is ready.
+const firstAlone = 300 * time.Millisecond
+
+// letFirst waits until the first worker has started, for a while at most, and reports false when the endpoint ends.
+func (e *Endpoint) letFirst() bool {
+	timer := time.NewTimer(firstAlone)
+	defer timer.Stop()
+	select {
+	case <-e.first:
+	case <-timer.C:
+	case <-e.ctx.Done():
+		return false
+	}
+	return true
 }
 
 // noteReady counts a worker in and, the first time, says what was started.
@@ -274,13 +297,13 @@ func (e *Endpoint) run(w *worker, frame []byte, deadline time.Time) (payload []b
 		broken = err
 	}
 	if errors.Is(broken, errProtocol) {
-		return nil, mlflow.Errorf(mlflow.CodeBadGateway, "the R worker answered what cannot be read; it is replaced"), broken
+		return nil, mlflow.Errorf(mlflow.CodeBadGateway, "the %s worker answered what cannot be read; it is replaced", e.launch.language), broken
 	}
 	w.awaitExit(time.Second)
 	if e.ctx.Err() != nil {
 		return nil, errStopping(), broken
 	}
-	return nil, mlflow.Errorf(mlflow.CodeBadGateway, "the R worker died while predicting (%s); it is replaced", w.ending()),
+	return nil, mlflow.Errorf(mlflow.CodeBadGateway, "the %s worker died while predicting (%s); it is replaced", e.launch.language, w.ending()),
 		fmt.Errorf("it died while predicting: %s", w.ending())
 }
 

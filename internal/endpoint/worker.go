@@ -42,13 +42,14 @@ type readyReport struct {
 
 // launch says how to start workers.
 type launch struct {
-	rscript  string
-	harness  string // path of harness.R
-	tempDir  string // below it each worker gets a folder
+	command  []string // program, arguments and the path of the worker's program
+	language string   // R or Python
+	tempDir  string   // below it each worker gets a folder
 	env      []string
 	flavor   string
 	file     string // path of the serialized model
 	packages []string
+	python   rds.Value     // what a Python worker is told to load; nil for one of R
 	timeout  time.Duration // for loading the model
 	// maxMemory is what a worker may hold before it is replaced; twice that is what the system gives it. 0: no limit.
 	maxMemory int64
@@ -59,11 +60,11 @@ type launch struct {
 func (l *launch) startWorker(ctx context.Context) (w *worker, err error) {
 	dir, err := os.MkdirTemp(l.tempDir, "worker-")
 	if err != nil {
-		return nil, fmt.Errorf("start an R worker: %w", err)
+		return nil, fmt.Errorf("start a worker: %w", err)
 	}
 	w = &worker{dir: dir, output: &tail{}, exited: make(chan struct{})}
 	if err := w.spawn(l); err != nil {
-		return nil, errors.Join(fmt.Errorf("start an R worker: %w", err), os.RemoveAll(dir))
+		return nil, errors.Join(fmt.Errorf("start a worker: %w", err), os.RemoveAll(dir))
 	}
 	stop := context.AfterFunc(ctx, w.kill)
 	defer stop()
@@ -87,7 +88,7 @@ func (w *worker) spawn(l *launch) (err error) {
 	widen(to) // a frame that fits goes over in one step instead of many
 	widen(from)
 	w.conn = newConn(to, from)
-	w.cmd = exec.Command(l.rscript, "--vanilla", l.harness)
+	w.cmd = exec.Command(l.command[0], l.command[1:]...)
 	w.cmd.Dir = w.dir
 	w.cmd.Env = append(l.env[:len(l.env):len(l.env)], "TMPDIR="+w.dir)
 	w.cmd.ExtraFiles = []*os.File{childIn, childOut}
@@ -129,8 +130,11 @@ func (w *worker) load(l *launch) error {
 		return fmt.Errorf("%w: it speaks another version", errProtocol)
 	}
 	w.report.rVersion = text(hello, "r_version")
-	frame, err := rds.Append(make([]byte, headerSize), rds.NamedList([]string{"flavor", "file", "packages"},
-		[]rds.Value{rds.Strings(l.flavor), rds.Strings(l.file), rds.Strings(l.packages...)}))
+	what := l.python
+	if what == nil {
+		what = rds.NamedList([]string{"flavor", "file", "packages"}, []rds.Value{rds.Strings(l.flavor), rds.Strings(l.file), rds.Strings(l.packages...)})
+	}
+	frame, err := rds.AppendNative(make([]byte, headerSize), what)
 	if err != nil {
 		return err
 	}
@@ -175,7 +179,7 @@ func (w *worker) checkReady(payload []byte) error {
 // startError says why a worker did not come up: what R printed last is the best answer.
 func (w *worker) startError(l *launch, what string, err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return mlflow.Errorf(mlflow.CodeDeadlineExceeded, "the R worker did not %s within %s", what, l.timeout)
+		return mlflow.Errorf(mlflow.CodeDeadlineExceeded, "the %s worker did not %s within %s", l.language, what, l.timeout)
 	}
 	if errors.Is(err, errProtocol) {
 		return err
@@ -185,7 +189,7 @@ func (w *worker) startError(l *launch, what string, err error) error {
 	if text == "" {
 		text = w.ending()
 	}
-	return mlflow.Errorf(mlflow.CodeBadGateway, "the R worker could not %s: %s", what, text)
+	return mlflow.Errorf(mlflow.CodeBadGateway, "the %s worker could not %s: %s", l.language, what, text)
 }
 
 // ending says how the process ended; call it after exited.
@@ -260,8 +264,8 @@ func (t *tail) lastLine() string {
 	return last
 }
 
-// writeHarness puts the worker's program into a folder.
-func writeHarness(dir string) (string, error) {
-	path := filepath.Join(dir, "harness.R")
-	return path, os.WriteFile(path, harness, 0o600)
+// writeHarness puts a worker's program into a folder.
+func writeHarness(dir, name string, program []byte) (string, error) {
+	path := filepath.Join(dir, name)
+	return path, os.WriteFile(path, program, 0o600)
 }
