@@ -28,9 +28,21 @@ func (l *runList) query(phase int) ([]runHit, error) {
 	defer func() { l.walked = "" }()
 	switch {
 	case l.drive != nil:
-		from.WriteString(keyTables[l.drive.Entity].table + " d" + join + "run r on r.id = d.run_id")
+		from.WriteString(keyTables[l.drive.Entity].table + " d")
 		where = append(where, "d.key_id = "+q.arg(l.driveID)+l.driveCondition(&c, l.drive))
 		filter = without(filter, []*search.Term{l.drive})
+		if bounds := l.bounds(); len(bounds) > 0 && l.joins[0].table != "" {
+			// The value that sorts is asked for first: where it is out of bounds, the run's row need not be read.
+			j := l.joins[0]
+			first = 1
+			from.WriteString(join + j.table + " " + j.alias + " on " + j.alias + ".run_id = d.run_id and " + j.alias + ".key_id = " + q.arg(j.key))
+			columns[0].class = "" // what is in bounds is a number
+			for _, t := range bounds {
+				where = append(where, c.compare(t, columns[0].expr))
+			}
+			filter = without(filter, bounds)
+		}
+		from.WriteString(join + "run r on r.id = d.run_id")
 	case phase == classValue || phase == classNaN:
 		j := l.joins[0]
 		first = 1
@@ -66,12 +78,6 @@ func (l *runList) query(phase int) ([]runHit, error) {
 		where = append(where, "not exists (select 1 from "+j.table+" x where x.run_id = r.id and x.key_id = "+q.arg(j.key)+")")
 	default:
 		from.WriteString("run r")
-	}
-	if bounds := l.bounds(); first == 0 && len(bounds) > 0 && l.joins[0].table != "" {
-		for _, t := range bounds { // the value is joined for the order: it need not be looked up again
-			where = append(where, c.compare(t, columns[0].expr))
-		}
-		filter = without(filter, bounds)
 	}
 	for _, j := range l.joins[first:] {
 		if j.table != "" {
