@@ -56,7 +56,7 @@ func TestScripts(t *testing.T) {
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":    serve,
-			"stop":     stop,
+			"end":      end, // not "stop", which ends the script
 			"http":     httpCommand,
 			"setjson":  setJSON,
 			"setline":  setLine,
@@ -186,8 +186,8 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// stop ends a server that serve has started, and fails unless it ends with status 0.
-func stop(ts *testscript.TestScript, neg bool, args []string) {
+// end ends a server that serve has started, and fails unless it ends with status 0.
+func end(ts *testscript.TestScript, neg bool, args []string) {
 	name := "server"
 	if len(args) > 0 {
 		name = args[0]
@@ -200,7 +200,7 @@ func stop(ts *testscript.TestScript, neg bool, args []string) {
 func environ(ts *testscript.TestScript) []string {
 	var env []string
 	for _, name := range []string{
-		"PATH", "HOME", "TMPDIR", "R_LIBS", mark, "WEIR_LEASE_GRACE", "WEIR_LEASE_START", "MLFLOW_BIN", "MLFLOW_PYTHON_BIN", "MLFLOW_TRACKING_URI",
+		"PATH", "HOME", "TMPDIR", "R_LIBS", mark, "WEIR_LEASE_GRACE", "WEIR_LEASE_START", "WEIR_BACKEND_STORE_URI", "MLFLOW_BACKEND_STORE_URI", "MLFLOW_BIN", "MLFLOW_PYTHON_BIN", "MLFLOW_TRACKING_URI",
 	} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
