@@ -17,13 +17,16 @@ import (
 // wait for more bytes, and those that have claimed values read no more, so nobody waits for a slow client but whoever wants
 // to send much.
 type budget struct {
-	bytes  *semaphore.Weighted // of bodies that are larger than keptBuffer
-	values *semaphore.Weighted // of bodies that hold more than fewValues
-	letGo  atomic.Int64        // claimed bytes since memory last went back
+	bytes   *semaphore.Weighted // of bodies that are larger than keptBuffer
+	values  *semaphore.Weighted // of bodies that hold more than fewValues
+	answers *semaphore.Weighted // bytes of answers that are larger than largeAnswer
+	letGo   atomic.Int64        // claimed bytes since memory last went back
 }
 
 func newBudget() *budget {
-	return &budget{bytes: semaphore.NewWeighted(batchBodyLimit), values: semaphore.NewWeighted(2 * maxValues)}
+	return &budget{
+		bytes: semaphore.NewWeighted(batchBodyLimit), values: semaphore.NewWeighted(2 * maxValues), answers: semaphore.NewWeighted(answersLimit),
+	}
 }
 
 // ofProcess is the budget of all routers: there is one memory.
@@ -37,12 +40,17 @@ const (
 	slowRate  = 64 << 10         // … at so many bytes a second
 
 	collectAfter = 32 << 20 // claimed bytes that were let go before their memory goes back
+
+	largeAnswer  = 1 << 20
+	answersLimit = 256 << 20
+	answerWait   = 500 * time.Millisecond // short: an answer that waits is in memory already
 )
 
 // A claim is what one request holds of a budget.
 type claim struct {
-	of            *budget
-	bytes, values int64
+	of                     *budget
+	bytes, values, answers int64
+	answered               int64 // bytes of a large answer, given or not
 }
 
 // read takes room for a body of n bytes, which is about to be read, and for what it is read into.
@@ -67,6 +75,23 @@ func (c *claim) build(ctx context.Context, n int64) error {
 	return nil
 }
 
+// answer takes room for an answer of n bytes until its client has read it. Clients that do not read theirs would otherwise
+// fill the memory with large ones.
+func (c *claim) answer(ctx context.Context, n int) error {
+	if n <= largeAnswer {
+		return nil
+	}
+	claimed := min(int64(n), answersLimit)
+	c.answered = claimed
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	if c.of.answers.Acquire(ctx, claimed) != nil {
+		return mlflow.Errorf(mlflow.CodeRequestLimitExceeded, "clients are still reading other large answers; ask again, or for smaller pages")
+	}
+	c.answers = claimed
+	return nil
+}
+
 func wait(ctx context.Context, room *semaphore.Weighted, n int64) error {
 	if room.TryAcquire(n) {
 		return nil
@@ -85,10 +110,17 @@ func (c *claim) release() {
 	if c.values > 0 {
 		c.of.values.Release(c.values)
 	}
-	if c.bytes == 0 {
+	if c.answers > 0 {
+		c.of.answers.Release(c.answers)
+	}
+	let := c.bytes
+	if c.answered >= collectAfter { // smaller ones come often, and are collected as they come
+		let += c.answered
+	}
+	if let == 0 {
 		return
 	}
-	if c.of.letGo.Add(c.bytes) < collectAfter {
+	if c.of.letGo.Add(let) < collectAfter {
 		c.of.bytes.Release(c.bytes)
 		return
 	}

@@ -24,14 +24,20 @@ const compressFrom = 1400
 
 // WriteJSON answers 200 with v as JSON.
 func WriteJSON(w http.ResponseWriter, v any) {
+	if body, ok := encodeAnswer(w, v); ok {
+		writeBody(w, http.StatusOK, body)
+	}
+}
+
+// encodeAnswer writes v as JSON, or answers that it cannot be written.
+func encodeAnswer(w http.ResponseWriter, v any) (body []byte, ok bool) {
 	body, err := encode(v)
 	if err != nil {
 		slog.Error("encode answer", "request_id", w.Header().Get("X-Request-Id"), "error", err)
 		body, _ = encode(internalError)
 		writeBody(w, http.StatusInternalServerError, body)
-		return
 	}
-	writeBody(w, http.StatusOK, body)
+	return body, err == nil
 }
 
 var internalError = mlflow.Errorf(mlflow.CodeInternal, "internal error")
@@ -60,16 +66,20 @@ func writeBody(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body) // the client may be gone: nothing is left to tell it
 }
 
-// writeAnswer is WriteJSON for routes that browsers call: it compresses what is worth it.
-func writeAnswer(w http.ResponseWriter, r *http.Request, v any) {
-	browser := strings.HasPrefix(r.URL.Path, "/ajax-api/") || strings.HasPrefix(r.URL.Path, "/api/weir/")
-	if !browser || !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		WriteJSON(w, v)
+// writeAnswer is WriteJSON for routes that browsers call: it compresses what is worth it. What a large answer takes is
+// claimed.
+func writeAnswer(w http.ResponseWriter, r *http.Request, v any, held *claim) {
+	body, ok := encodeAnswer(w, v)
+	if !ok {
 		return
 	}
-	body, err := encode(v)
-	if err != nil || len(body) < compressFrom {
-		WriteJSON(w, v)
+	if err := held.answer(r.Context(), cap(body)); err != nil {
+		WriteError(w, r, err)
+		return
+	}
+	browser := strings.HasPrefix(r.URL.Path, "/ajax-api/") || strings.HasPrefix(r.URL.Path, "/api/weir/")
+	if !browser || !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") || len(body) < compressFrom {
+		writeBody(w, http.StatusOK, body)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -96,7 +96,7 @@ func HandleScan[Req, Resp any](rt *Router, pattern string, p Permission, scan Sc
 			WriteError(w, r, err)
 			return
 		}
-		writeAnswer(w, r, resp)
+		writeAnswer(w, r, resp, &held)
 	}
 	if p.Resource.Field != "" && !d.has(p.Resource.Field) {
 		panic(fmt.Sprintf("api: %s: %s has no field %q", pattern, reqType, p.Resource.Field))
