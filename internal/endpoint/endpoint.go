@@ -204,8 +204,13 @@ var standardEnv = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TZ
 // or the recorded ones and then the server's own.
 func environment(cfg *Config, recorded []string) []string {
 	var env []string
+	user := userLibraries(cfg.Getenv)
 	for _, name := range slices.Concat(standardEnv, cfg.PassEnv) {
-		if v := cfg.Getenv(name); v != "" {
+		v := cfg.Getenv(name)
+		if v == "" && name == "R_LIBS_USER" {
+			v = user[name]
+		}
+		if v != "" {
 			env = append(env, name+"="+v)
 		}
 	}
@@ -225,7 +230,11 @@ func environment(cfg *Config, recorded []string) []string {
 	libs := cfg.RLibs
 	if len(libs) == 0 {
 		libs = recorded
-		if own := cfg.Getenv("R_LIBS"); own != "" { // for models that record nothing, or come from another machine
+		own := cfg.Getenv("R_LIBS")
+		if own == "" {
+			own = user["R_LIBS"]
+		}
+		if own != "" { // for models that record nothing, or come from another machine
 			libs = slices.Concat(recorded, []string{own})
 		}
 	}
