@@ -159,6 +159,7 @@ func (s *serving) flags(cmd *cobra.Command, port int) {
 	f.IntVar(&s.config.Spares, "spare-workers", 1, "R processes kept ready to take the place of one that dies or is replaced")
 	f.IntVar(&s.config.MaxRequests, "max-requests", 0, "requests after which an R process is replaced; 0 for never")
 	f.StringVar(&s.memory, "max-worker-memory", "", "memory, such as 2GB, with which an R process is replaced; with twice as much it gets an error. No limit when empty")
+	f.BoolVar(&s.config.Unbox, "unbox", false, "answer one prediction on /predict and /invocation as a bare value, as R's own server did, not as an array")
 	f.BoolVar(&s.allow, "allow-unauthenticated", false, "permit to listen on other addresses than this machine's")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")

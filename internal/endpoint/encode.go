@@ -30,7 +30,7 @@ func encodePredictions(dst []byte, v rds.Value, rows int) (out []byte, infinite 
 // top renders a value at the root, where a vector is an array even with a single element. Names that only repeat which
 // row an element belongs to are dropped; names of something else make an object.
 func (e *encoder) top(v rds.Value, rows int) error {
-	if isAtomic(v) && v.Attributes().Get("dim") == nil {
+	if isVector(v) {
 		if names := v.Attributes().Strings("names"); names != nil && rds.Len(v) != rows {
 			return e.object(names, func(i int) error { return e.element(v, i) })
 		}
@@ -97,6 +97,9 @@ func (e *encoder) number(x float64) {
 	}
 	e.out = mlflow.Float(x).AppendJSON(e.out)
 }
+
+// isVector says whether v is an atomic vector, and no matrix.
+func isVector(v rds.Value) bool { return isAtomic(v) && v.Attributes().Get("dim") == nil }
 
 func isAtomic(v rds.Value) bool {
 	switch v.(type) {

@@ -50,6 +50,7 @@ type Config struct {
 	TrustModel  bool          // no warning of a file that R before 4.4 runs hidden code of while it loads it (CVE-2024-27322)
 	Params      []model.Param // of predict, for requests that do not have them
 	Debug       bool          // answers to failed predictions carry R's call and traceback
+	Unbox       bool          // /predict and /invocation answer a vector of one element without its brackets, as CRAN's server does
 	Bare        bool          // Predict writes the predictions alone, as `mlflow rfunc predict` does
 	Logger      *slog.Logger
 }

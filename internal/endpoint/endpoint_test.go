@@ -65,6 +65,27 @@ func TestEveryInputFormatGivesRsPredictions(t *testing.T) {
 	}
 }
 
+func TestOnePredictionIsUnboxedWhereAsked(t *testing.T) {
+	t.Parallel()
+	_, server := serve(t, "lm", func(cfg *Config) { cfg.Unbox = true })
+	want := expected(t, "predict(lm(mpg ~ wt + hp + qsec, mtcars), data.frame(wt = 2.5, hp = 100, qsec = 17))")[0]
+	const one, two = `{"wt": [2.5], "hp": [100], "qsec": [17]}`, `{"wt": [2.5, 3], "hp": [100, 110], "qsec": [17, 18.5]}`
+	for _, path := range []string{"/predict", "/invocation"} {
+		var got float64
+		if status, body := post(t, server, path, "application/json", one); status != http.StatusOK || json.Unmarshal([]byte(body), &got) != nil || got != want {
+			t.Errorf("%s: %d %s, want %v", path, status, body, want)
+		}
+		var several []float64
+		if status, body := post(t, server, path, "application/json", two); status != http.StatusOK || json.Unmarshal([]byte(body), &several) != nil || len(several) != 2 {
+			t.Errorf("%s: %d %s, want two numbers", path, status, body)
+		}
+	}
+	var wrapped struct{ Predictions []float64 }
+	if status, body := post(t, server, "/invocations", "application/json", `{"inputs": `+one+`}`); status != http.StatusOK || json.Unmarshal([]byte(body), &wrapped) != nil || len(wrapped.Predictions) != 1 {
+		t.Errorf("/invocations: %d %s, want an array of one", status, body)
+	}
+}
+
 func TestPackagesAreLoadedInAFreshProcess(t *testing.T) {
 	t.Parallel()
 	want := expected(t, "predict(rpart::rpart(Species ~ ., iris), iris[c(1, 60), 1:4])")

@@ -205,7 +205,10 @@ func (e *Endpoint) answer(ctx context.Context, in *model.Input, bare bool) (body
 		return nil, false, err
 	}
 	if !bare {
-		body = append(body, '}')
+		return append(body, '}'), infinite, nil
+	}
+	if e.cfg.Unbox && isVector(v) && rds.Len(v) == 1 && body[0] == '[' {
+		body = body[1 : len(body)-1]
 	}
 	return body, infinite, nil
 }

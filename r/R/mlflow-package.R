@@ -62,6 +62,8 @@ NULL
 #'   `mlflow.multipart.part` bytes (32 MB). An upload that broke off goes on where it was when
 #'   the same file is logged again.
 #' * `mlflow.progress`: whether to show progress bars, by default in interactive use.
+#' * `mlflow.serve.unbox`: whether [mlflow_rfunc_serve()] answers a single prediction on `/predict` and
+#'   `/invocation` as a bare value, as CRAN's server does, in place of an array.
 #' * `mlflow.verbose`: whether to show the command lines of the program.
 #' * `mlflow.snapshot.auto`: whether a project's run records its packages (`TRUE`).
 #' * `mlflow.end_run_on_exit`, `mlflow.with_swallow_errors`, `mlflow.keep_experiment`,

@@ -65,11 +65,19 @@ answer_prediction <- function(model, inputs, params, request, wrap) {
   )
   if (inherits(data, "error")) return(http_fault(400L, "INVALID_PARAMETER_VALUE", conditionMessage(data)))
   result <- tryCatch(
-    predictions_json(do.call(mlflow_predict, c(list(model, data), params))),
+    {
+      prediction <- do.call(mlflow_predict, c(list(model, data), params))
+      predictions_json(prediction)
+    },
     error = identity
   )
   if (inherits(result, "error")) return(http_fault(500L, "INTERNAL_ERROR", conditionMessage(result)))
-  http_answer(200L, if (wrap) paste0("{\"predictions\":", result, "}") else result, "application/json")
+  if (wrap) {
+    result <- paste0("{\"predictions\":", result, "}")
+  } else if (unboxes() && is.atomic(prediction) && !is.matrix(prediction) && length(prediction) == 1L) {
+    result <- substr(result, 2L, nchar(result) - 1L)
+  }
+  http_answer(200L, result, "application/json")
 }
 
 # The data with the classes that the signature remembers, which a request cannot have.

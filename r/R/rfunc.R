@@ -172,6 +172,7 @@ mlflow_rfunc_serve <- function(model_uri = NULL, host = "127.0.0.1", port = 8090
   args <- c(
     "models", "serve", "-m", shQuote(path), "--host", host, "--port", whole(port),
     if (!is.null(workers)) c("--workers", whole(workers)),
+    if (unboxes()) "--unbox",
     if (...length()) c("--params", shQuote(params_json(...)))
   )
   message("Starting serving endpoint: ", url)
@@ -185,6 +186,9 @@ mlflow_rfunc_serve <- function(model_uri = NULL, host = "127.0.0.1", port = 8090
   await_server(url, handle, "/ping")
   model_server_handle(c(list(url = url), handle))
 }
+
+# Whether /predict and /invocation answer one prediction as a bare value, as CRAN's server did.
+unboxes <- function() isTRUE(getOption("mlflow.serve.unbox"))
 
 # Scripts for CRAN's package end its servers with httpuv::stopDaemonizedServer(), which asks for this class and function.
 model_server_handle <- function(parts) {

@@ -71,6 +71,10 @@ test_that("the signature gives requests their factors and dates, faults of the m
     ))
   }
   expect_equal(ask('{"f":["a"],"d":["2024-01-01"]}')$body, paste0("[\"a ", weekdays(as.Date("2024-01-01"), TRUE), "\"]"))
+  old <- options(mlflow.serve.unbox = TRUE)
+  on.exit(options(old))
+  expect_equal(ask('{"f":["a"],"d":["2024-01-01"]}')$body, paste0("\"a ", weekdays(as.Date("2024-01-01"), TRUE), "\""))
+  expect_match(ask('{"f":["a","a"],"d":["2024-01-01","2024-01-02"]}')$body, "^\\[.*,.*\\]$")
   fault <- ask('{"f":["b"],"d":["2024-01-01"]}')
   expect_equal(fault$status, 500L)
   expect_match(fault$body, "not today")

@@ -107,6 +107,12 @@ test_that("a served model predicts with the arguments of mlflow_rfunc_serve()", 
   expect_equal(as.character(params_json(type = "class", n = 3L, at = c(1, 2))), '{"type":"class","n":3,"at":[1,2]}')
   expect_error(params_json("class"), "must have names")
   expect_error(params_json(f = mean), "must be a vector: f")
+  old <- options(mlflow.serve.unbox = TRUE)
+  on.exit(options(old), add = TRUE)
+  bare <- mlflow_rfunc_serve(dir, port = free_port(), daemonized = TRUE, workers = 1, type = "response")
+  on.exit(bare$kill(), add = TRUE)
+  answer <- http_send(new_mlflow_host_creds(bare$url), "POST", paste0(bare$url, "/predict"), body = '{"wt":[3]}')
+  expect_equal(as.numeric(trimws(rawToChar(answer$content))), unname(predict(fit, row, type = "response")), tolerance = 1e-12)
   # httpuv::stopDaemonizedServer() asks for these.
   expect_s3_class(server, "Server")
   expect_identical(server$stop, server$kill)
