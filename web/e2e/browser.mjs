@@ -294,7 +294,12 @@ const ids = await seed(base.replace(/\/$/, ""), { small: true, suffix });
 ids.names = { diamonds: `diamonds-price${suffix}` };
 const browser = await chromium.launch({
   executablePath: process.env.WEIR_CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"],
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-dev-shm-usage",
+  ],
 });
 try {
   await walk(browser, ids);
