@@ -82,11 +82,12 @@ store_creds <- function(store) {
   creds
 }
 
+proxy_path <- function(store, key) {
+  paste0("/api/2.0/mlflow-artifacts/artifacts/", encode_path(join_path(store$path, key)))
+}
+
 proxy_call <- function(store, verb, key, ..., query = NULL) {
-  path <- paste0(
-    "/api/2.0/mlflow-artifacts/artifacts",
-    if (is.null(query)) paste0("/", encode_path(join_path(store$path, key))) else query_string(query)
-  )
+  path <- if (is.null(query)) proxy_path(store, key) else paste0("/api/2.0/mlflow-artifacts/artifacts", query_string(query))
   http_request(store$client, verb, path, ..., creds = store_creds(store))
 }
 
@@ -106,6 +107,7 @@ os_name <- function(x) {
 }
 
 SMALL_FILE <- 1e6
+AT_ONCE <- 8L
 
 store_put <- function(store, file, key) {
   if (store$kind == "offline") return(spool_file_of_run(store, file, key))
@@ -119,17 +121,48 @@ store_put <- function(store, file, key) {
   moved <- if (!small) byte_progress(basename(file))
   body <- if (small) readBin(file, raw(), file.size(file))
   source <- if (small) NULL else file
-  type <- content_type_of(key)
-  answer <- if (store$kind == "proxy") {
-    proxy_call(store, "PUT", key, body = body, file_in = source, content_type = type, moved = moved)
-  } else {
-    http_request(
-      store$client, "POST",
-      paste0("/ajax-api/2.0/mlflow/upload-artifact", query_string(list(run_uuid = store$run_id, path = key))),
-      body = body, file_in = source, content_type = type, moved = moved
-    )
-  }
+  put <- put_request(store, key)
+  answer <- http_request(store$client, put$verb, put$path, creds = store_creds(store),
+    body = body, file_in = source, content_type = content_type_of(key), moved = moved
+  )
   check_artifact_answer(answer, paste0("artifacts/", key))
+}
+
+# The request that takes a whole file.
+put_request <- function(store, key) {
+  if (store$kind == "proxy") return(list(verb = "PUT", path = proxy_path(store, key)))
+  query <- query_string(list(run_uuid = store$run_id, path = key))
+  list(verb = "POST", path = paste0("/ajax-api/2.0/mlflow/upload-artifact", query))
+}
+
+# Many small files go over several connections at once. Gives which of them have arrived; what
+# became of the others is for store_put() to find out, one by one.
+store_put_small <- function(store, files, keys, tick) {
+  arrived <- rep(FALSE, length(files))
+  if (!store$kind %in% c("proxy", "server") || fork_guard()) return(arrived)
+  small <- which(file.size(files) <= SMALL_FILE)
+  if (length(small) < AT_ONCE) return(arrived)
+  creds <- store_creds(store) %||% store$client$get_host_creds()
+  pool <- curl::new_pool(total_con = AT_ONCE, host_con = AT_ONCE)
+  for (wave in split(small, ceiling(seq_along(small) / (4L * AT_ONCE)))) {
+    lapply(wave, function(i) {
+      put <- put_request(store, keys[[i]])
+      request <- request_options(creds, put$verb)
+      handle <- curl::new_handle()
+      curl::handle_setopt(handle, url = paste0(sub("/+$", "", creds$host), put$path), .list = c(
+        request$options, body_options(readBin(files[[i]], raw(), file.size(files[[i]]))),
+        timeout_ms = max(1, 1000 * http_timeout())
+      ))
+      curl::handle_setheaders(handle, .list = c(request$headers, Expect = "", `Content-Type` = content_type_of(keys[[i]])))
+      curl::multi_add(handle, pool = pool, fail = function(...) NULL, done = function(answer) {
+        arrived[[i]] <<- answer$status_code < 300L
+        if (arrived[[i]]) tick()
+      })
+    })
+    curl::multi_run(pool = pool)
+    if (!any(arrived[wave])) break # the server is gone, or wants none of them
+  }
+  arrived
 }
 
 check_artifact_answer <- function(answer, endpoint) {

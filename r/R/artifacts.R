@@ -43,8 +43,10 @@ put_files <- function(store, path, artifact_path) {
     }
   }
   tick <- progress("Uploading", length(files))
-  for (i in seq_along(files)) {
-    store_put(store, files[[i]], join_path(artifact_path, keys[[i]]))
+  places <- vapply(keys, function(key) join_path(artifact_path, key), "", USE.NAMES = FALSE)
+  arrived <- store_put_small(store, files, places, tick)
+  for (i in which(!arrived)) {
+    store_put(store, files[[i]], places[[i]])
     tick()
   }
   invisible(keys)

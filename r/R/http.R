@@ -53,14 +53,11 @@ http_send <- function(creds, verb, url, body = NULL, content_type = "application
                       file_in = NULL, file_from = 0, file_size = NULL, file_out = NULL, have = 0, tag = NULL,
                       moved = NULL, key = NULL, headers = NULL) {
   forked <- fork_guard()
-  config <- get_rest_config(creds)
   handle <- .globals$handle
   if (is.null(handle)) handle <- .globals$handle <- curl::new_handle()
   curl::handle_reset(handle)
-  options <- c(list(
-    customrequest = verb, followlocation = FALSE, connecttimeout = 10L,
-    nosignal = TRUE, noprogress = is.null(moved)
-  ), config$config)
+  request <- request_options(creds, verb)
+  options <- c(request$options, noprogress = is.null(moved))
   if (is.null(file_in) && is.null(file_out)) {
     options$timeout_ms <- max(1, 1000 * http_timeout())
     options$accept_encoding <- ""
@@ -69,17 +66,12 @@ http_send <- function(creds, verb, url, body = NULL, content_type = "application
     options$low_speed_limit <- 1L
     options$low_speed_time <- as.integer(max(1, http_timeout()))
   }
-  if (isTRUE(creds$local)) options$noproxy <- "*"
-  bundle <- ca_bundle()
-  if (!is.null(bundle)) options[[if (dir.exists(bundle)) "capath" else "cainfo"]] <- bundle
-  client_cert <- env_value("MLFLOW_TRACKING_CLIENT_CERT_PATH")
-  if (!is.null(client_cert)) options$sslcert <- path.expand(client_cert)
   if (forked) {
     # The parent's sockets live in curl's process-wide pool.
     options$fresh_connect <- TRUE
     options$forbid_reuse <- TRUE
   }
-  headers <- c(config$headers, headers, Expect = "")
+  headers <- c(request$headers, headers, Expect = "")
   if (!is.null(key)) headers[["Idempotency-Key"]] <- key
   if (!is.null(file_in)) {
     left <- size <- file_size %||% file.size(file_in)
@@ -96,9 +88,7 @@ http_send <- function(creds, verb, url, body = NULL, content_type = "application
     }
     headers[["Content-Type"]] <- content_type
   } else if (!is.null(body)) {
-    if (is.character(body)) body <- charToRaw(enc2utf8(body))
-    options$postfieldsize <- length(body)
-    options$postfields <- body
+    options <- c(options, body_options(body))
     headers[["Content-Type"]] <- content_type
   } else if (verb == "GET") {
     options$httpget <- TRUE
@@ -123,6 +113,23 @@ http_send <- function(creds, verb, url, body = NULL, content_type = "application
     curl::curl_fetch_disk(url, file_out, handle = handle)
   }
   list(status = answer$status_code, headers = answer$headers, content = answer$content)
+}
+
+# What every request needs, whatever it carries: options for curl, and headers.
+request_options <- function(creds, verb) {
+  config <- get_rest_config(creds)
+  options <- c(list(customrequest = verb, followlocation = FALSE, connecttimeout = 10L, nosignal = TRUE), config$config)
+  if (isTRUE(creds$local)) options$noproxy <- "*"
+  bundle <- ca_bundle()
+  if (!is.null(bundle)) options[[if (dir.exists(bundle)) "capath" else "cainfo"]] <- bundle
+  client_cert <- env_value("MLFLOW_TRACKING_CLIENT_CERT_PATH")
+  if (!is.null(client_cert)) options$sslcert <- path.expand(client_cert)
+  list(options = options, headers = config$headers)
+}
+
+body_options <- function(body) {
+  if (is.character(body)) body <- charToRaw(enc2utf8(body))
+  list(postfieldsize = length(body), postfields = body)
 }
 
 # Authorities of one's own: by the variable of MLflow, else by that of curl.

@@ -37,6 +37,46 @@ test_that("files and folders go up, are listed and come down unchanged", {
   expect_equal(mlflow_get_artifact_uri("x/y", run$run_id), paste0(attr(root, "root_uri"), "/x/y"))
 })
 
+many_files <- function(n) {
+  dir <- tempfile("many-")
+  dir.create(file.path(dir, "s # b"), recursive = TRUE)
+  names <- c(sprintf("%03d.txt", seq_len(n - 1L)), "s # b/e mpty%.bin")
+  for (name in names[-n]) cat("this is ", name, file = file.path(dir, name), sep = "")
+  file.create(file.path(dir, names[[n]]))
+  list(dir = dir, names = names)
+}
+
+test_that("a folder of many small files arrives whole", {
+  local_session()
+  many <- many_files(150L)
+  run <- new_run(mlflow_log_artifacts(many$dir, "all"))
+  back <- mlflow_download_artifacts("all", run$run_id, dst_path = tempfile("back-"))
+  expect_setequal(list.files(back, recursive = TRUE), many$names)
+  sums <- function(dir) unname(tools::md5sum(file.path(dir, many$names)))
+  expect_identical(sums(back), sums(many$dir))
+})
+
+test_that("a small file that a server refuses for a moment is sent again, alone", {
+  busy <- list(status = 503, body = "{}", headers = "Retry-After: 0")
+  fine <- list(status = 200, body = "{}")
+  server <- fake_server(list(fine, fine, busy, fine))
+  many <- many_files(20L)
+  put_files(artifact_store("mlflow-artifacts:/1/r/artifacts", mlflow_client(server$url)), many$dir, "x")
+  asked <- vapply(server$requests(), function(r) r$head[[1L]], "")
+  bodies <- vapply(server$requests(), function(r) rawToChar(r$body), "")
+  expect_length(asked, 21L)
+  expect_equal(sum(duplicated(asked)), 1L)
+  expect_true(all(grepl("^PUT /api/2.0/mlflow-artifacts/artifacts/1/r/artifacts/x/", asked)))
+  expect_setequal(bodies, c(paste0("this is ", many$names[-20L]), ""))
+})
+
+test_that("a refused folder is an error, not silence", {
+  server <- fake_server(list(list(status = 403, body = '{"error_code":"PERMISSION_DENIED","message":"no"}')))
+  store <- artifact_store("mlflow-artifacts:/1/r/artifacts", mlflow_client(server$url))
+  expect_error(put_files(store, many_files(100L)$dir, ""), class = "mlflow_error_permission_denied")
+  expect_lt(length(server$requests()), 40L)
+})
+
 test_that("names keep every legal character", {
   local_session()
   names <- c("100%.csv", "a b+c&d=e.txt", "na\u00efve \u00fc.png", strrep("n", 200))
