@@ -39,8 +39,8 @@ test_that("files and folders go up, are listed and come down unchanged", {
 
 many_files <- function(n) {
   dir <- tempfile("many-")
-  dir.create(file.path(dir, "s # b"), recursive = TRUE)
-  names <- c(sprintf("%03d.txt", seq_len(n - 1L)), "s # b/e mpty%.bin")
+  dir.create(file.path(dir, "s b"), recursive = TRUE)
+  names <- c(sprintf("%03d.txt", seq_len(n - 1L)), "s b/empty.bin")
   for (name in names[-n]) cat("this is ", name, file = file.path(dir, name), sep = "")
   file.create(file.path(dir, names[[n]]))
   list(dir = dir, names = names)
