@@ -166,9 +166,12 @@ FUZZTIME := 30s
 fuzz: ## try odd input on every parser, FUZZTIME (30s) each; `make fuzz/internal/search/FuzzParse` tries one
 	@$(together) FUZZTIME=$(FUZZTIME) $(FUZZ:%=fuzz/%)
 
+# Before Go 1.27 the end of -fuzztime itself may pass for a fault (golang/go#75804); an input that fails is written down.
 .PHONY: $(FUZZ:%=fuzz/%)
-$(FUZZ:%=fuzz/%): fuzz/%:
-	go test -run '^$$' -fuzz '^$(notdir $*)$$' -fuzztime $(FUZZTIME) -parallel 1 ./$(dir $*)
+$(FUZZ:%=fuzz/%): fuzz/%: | $(CACHE)
+	log='$(CACHE)/fuzz-$(subst /,-,$*).log'; \
+	go test -run '^$$' -fuzz '^$(notdir $*)$$' -fuzztime $(FUZZTIME) -parallel 1 ./$(dir $*) 2>&1 | tee "$$log" \
+	  || { grep -q '^    context deadline exceeded$$' "$$log" && ! grep -q 'Failing input\|panic' "$$log"; }
 
 clients: build ## official Python 2.x, 3.x and Java clients against this server and Python's: nothing may differ
 	@$(together) clients-python3 clients-python2 clients-java differential
