@@ -95,7 +95,7 @@ func TestPrintedFiltersReadBack(t *testing.T) {
 		got, err := search.Runs.Parse(want.String(), search.Options{})
 		if err != nil {
 			if strings.Contains(err.Error(), "longer than") || strings.Contains(err.Error(), "more than") {
-				t.Skip("too large")
+				return // the law is for filters that may be written
 			}
 			t.Fatalf("%s: %v", want, err)
 		}
