@@ -89,17 +89,17 @@ func TestOnlyWhatLiesBesideTheRootIsOpened(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	beside := filepath.Join(dir, "beside")
-	s := openStore(t, sqldbtest.SQLite(t), Options{Root: filepath.Join(beside, "root"), Beside: beside})
+	s := openStore(t, sqldbtest.SQLite(t), Options{Root: filepath.Join(beside, "files"), Beside: beside})
 	for uri, want := range map[string]string{
-		beside + "/1/R":      besidePrefix + "/1/R",
-		beside + "/root/1/R": "1/R",
-		beside:               "",
-		beside + "2/1/R":     "",
-		dir:                  "",
-		beside + "/../x":     "",
-		beside + "/weir.db":  "",
-		"/etc/passwd":        "",
-		"s3://bucket/1/R":    "",
+		beside + "/1/R":       besidePrefix + "/1/R",
+		beside + "/files/1/R": "1/R",
+		beside:                "",
+		beside + "2/1/R":      "",
+		dir:                   "",
+		beside + "/../x":      "",
+		beside + "/weir.db":   "",
+		"/etc/passwd":         "",
+		"s3://bucket/1/R":     "",
 	} {
 		got, err := s.keyOfOwner(uri)
 		if got != want || (err == nil) != (want != "") {
