@@ -343,7 +343,7 @@ func (b *batch) predictRows(c *model.Chunk) (rds.Value, error) {
 	if n, ok := rowsOf(v); ok && n == c.Rows() {
 		return v, nil
 	}
-	if c.Rows() == 1 && isAtomic(v) && rds.Len(v) > 1 && v.Attributes().Get("dim") == nil { // R drops the dimension of one row
+	if c.Rows() == 1 && isVector(v) && rds.Len(v) > 1 { // R drops the dimension of one row
 		return asRow(v), nil
 	}
 	n, _ := rowsOf(v)
@@ -358,7 +358,7 @@ func rowsOf(v rds.Value) (int, bool) {
 	if dim, ok := attribute(v, "dim").(*rds.Integer); ok && len(dim.V) == 2 {
 		return int(dim.V[0]), isAtomic(v) && int(dim.V[0])*int(dim.V[1]) == rds.Len(v)
 	}
-	return rds.Len(v), isAtomic(v) && attribute(v, "dim") == nil
+	return rds.Len(v), isVector(v)
 }
 
 // asRow makes a matrix with one row of a vector.
